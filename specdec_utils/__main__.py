@@ -1,0 +1,70 @@
+"""`python -m specdec_utils`: generate, show the branches of the first steps, then the A/B table."""
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+from .benchmark import compare
+from .config import Cfg
+from .decoding import METHODS, generate
+from .models import PAIRS, load_pair
+from .tokens import decode_token
+
+PROMPTS = ("Once upon a time there was a little girl who", "Tom had a big red ball.", "One day, a small dog")
+
+
+def branch_lines(pair, generation, steps: int = 3) -> list[str]:
+    """The branches of the first steps as text: accepted tokens marked +, the first refused one -, unchecked ones as they are."""
+    lines = []
+    for number, step in enumerate(generation.steps[:steps], 1):
+        lines.append(f"step {number}, after {step.context} tokens")
+        for i, branch in enumerate(step.branches):
+            marks = ["+"] * branch.accepted + ["-"] * branch.mismatched + [" "] * len(branch.tokens)
+            words = [f"{mark}{decode_token(pair.tokenizer, token)!r}" for mark, token in zip(marks, branch.tokens)]
+            lines.append(f"  {'*' if i == step.best else ' '} score {branch.score:2d}  {'  '.join(words)}")
+        lines.append("    added " + " ".join(repr(decode_token(pair.tokenizer, token)) for token in step.new_ids))
+    return lines
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m specdec_utils", description=__doc__.split(": ", 1)[1])
+    parser.add_argument("--pair", help=f"one of {', '.join(PAIRS)}, or DRAFTER,VERIFIER (default: stories)")
+    parser.add_argument("--prompt", help="text to continue (default: three openings)")
+    parser.add_argument("--methods", default=",".join(METHODS), help=f"comma-separated, of: {', '.join(METHODS)}")
+    parser.add_argument("--tokens", type=int, default=60, help="new tokens a run (default 60)")
+    parser.add_argument("--branches", type=int, default=Cfg.topk_branch)
+    parser.add_argument("--span", type=int, default=Cfg.draft_span)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements to FILE")
+    args = parser.parse_args(argv)
+    try:
+        torch.set_num_threads(args.threads)
+        cfg = Cfg(max_new_tokens=args.tokens, topk_branch=args.branches, draft_span=args.span)
+        methods = [method.strip() for method in args.methods.split(",") if method.strip()]
+        unknown = [method for method in methods if method not in METHODS]
+        if unknown or not methods:
+            raise ValueError(f"There is no method {', '.join(unknown)!r}: use some of {sorted(METHODS)}.")
+        if args.json is not None and not args.json.resolve().parent.is_dir():
+            raise ValueError(f"{args.json.parent} is no folder: name a JSON file in a folder that exists.")
+        pair = load_pair(args.pair)
+        prompts = PROMPTS if args.prompt is None else (args.prompt,)
+        shown = next((method for method in methods if method != "greedy"), "greedy")
+        example = generate(pair, prompts[0], cfg, shown)
+        print(pair, f"\n\n{shown}: {example.text}\n", sep="")
+        print("\n".join(branch_lines(pair, example)), end="\n\n")
+        table = compare(pair, prompts, cfg, methods, args.repeats, progress=True)
+    except (ValueError, TypeError, OSError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(table)
+    print(f"\n{len(prompts)} prompts x {args.tokens} tokens x {args.repeats} repeats, "
+          f"{table.machine['threads']} thread(s), {table.machine['dtype']} on {table.machine['device']}")
+    if args.json is not None:
+        args.json.write_text(table.to_json() + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,24 @@
+"""Verify: what the verifier says to a guess."""
+import torch
+
+from .sampling import last_token_logits, penalize
+
+
+@torch.inference_mode()
+def verifier_next_token(verifier, ids: torch.Tensor, repetition_penalty: float = 1.0,
+                        no_repeat_ngram_size: int = 0) -> int:
+    """The verifier's greedy choice after `ids` [1, T], penalties applied, from one uncached forward pass."""
+    logits = last_token_logits(verifier, ids)
+    return int(penalize(logits, ids, repetition_penalty, no_repeat_ngram_size).argmax())
+
+
+@torch.inference_mode()
+def verifier_choices(verifier, ids: torch.Tensor, branch: list[int]) -> list[int]:
+    """The verifier's greedy choice before each token of `branch` and after the last, from one forward pass.
+
+    `ids` is [1, T]; the list has len(branch) + 1 entries: entry i is what the verifier writes after ids + branch[:i].
+    Leviathan et al. 2023 (arXiv 2211.17192), section 2.3: all positions are checked in parallel.
+    """
+    tail = torch.tensor([branch], dtype=ids.dtype, device=ids.device).view(1, -1)
+    logits = verifier(torch.cat([ids, tail], dim=1)).logits[0]
+    return logits[ids.shape[1] - 1:].argmax(dim=-1).tolist()

@@ -1,0 +1,69 @@
+"""One training loop for every model of the pair: Muon on the blocks' matrices, AdamW on the rest, resumable."""
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from tqdm.auto import tqdm
+
+
+def optimizers(model: torch.nn.Module, muon_lr: float, adam_lr: float) -> list[torch.optim.Optimizer]:
+    """Muon (Jordan et al. 2024) for the two-dimensional weights inside the blocks, AdamW for embeddings, norms and biases."""
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    matrices = [p for name, p in named if p.ndim == 2 and ".h." in f".{name}"]
+    rest = [p for name, p in named if not (p.ndim == 2 and ".h." in f".{name}")]
+    return [torch.optim.Muon(matrices, lr=muon_lr, weight_decay=0.1),
+            torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0)]
+
+
+def learning_rate_factor(step: int, steps: int, warmup: int = 50, flat: float = 0.3) -> float:
+    """Linear warm-up, flat for `flat` of the run, then linear to zero."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return min(1.0, (steps - step) / (steps * (1 - flat)))
+
+
+def fit(model: torch.nn.Module, loss_of_step: Callable[[int], torch.Tensor], steps: int, checkpoint: Path, *,
+        muon_lr: float, adam_lr: float, evaluate: Callable[[], float] | None = None, every: int = 200) -> list[dict]:
+    """Train `model` in place for `steps` steps and return its history, one record per `every` steps.
+
+    `loss_of_step(step)` builds the step's loss from the step number alone. The checkpoint file is rewritten every `every`
+    steps; where it exists, training goes on from it.
+    """
+    opts = optimizers(model, muon_lr, adam_lr)
+    base = [group["lr"] for opt in opts for group in opt.param_groups]
+    start, history = 0, []
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(saved["model"])
+        for opt, state in zip(opts, saved["optimizers"], strict=True):
+            opt.load_state_dict(state)
+        start, history = saved["step"], saved["history"]
+    bar = tqdm(range(start, steps), initial=start, total=steps, desc=checkpoint.stem, mininterval=5)
+    running = None
+    for step in bar:
+        groups = [group for opt in opts for group in opt.param_groups]
+        for group, lr in zip(groups, base, strict=True):
+            group["lr"] = lr * learning_rate_factor(step, steps)
+        model.train()
+        loss = loss_of_step(step)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for opt in opts:
+            opt.step()
+            opt.zero_grad(set_to_none=True)
+        value = loss.item()
+        running = value if running is None else 0.98 * running + 0.02 * value
+        bar.set_postfix(loss=f"{running:.3f}")
+        if (step + 1) % every == 0 or step + 1 == steps:
+            record = {"step": step + 1, "loss": round(running, 4)}
+            if evaluate is not None:
+                model.eval()
+                record["validation"] = round(evaluate(), 4)
+            history.append(record)
+            tqdm.write(str(record))
+            part = checkpoint.with_suffix(".part")
+            torch.save({"model": model.state_dict(), "optimizers": [o.state_dict() for o in opts],
+                        "step": step + 1, "history": history}, part)
+            part.replace(checkpoint)
+    model.eval()
+    return history
