@@ -46,8 +46,8 @@ def main(argv: list[str] | None = None) -> int:
         unknown = [method for method in methods if method not in METHODS]
         if unknown or not methods:
             raise ValueError(f"There is no method {', '.join(unknown)!r}: use some of {sorted(METHODS)}.")
-        if args.json is not None and not args.json.resolve().parent.is_dir():
-            raise ValueError(f"{args.json.parent} is no folder: name a JSON file in a folder that exists.")
+        if args.json is not None and (args.json.is_dir() or not args.json.resolve().parent.is_dir()):
+            raise ValueError(f"{args.json} cannot be written: name a JSON file in a folder that exists.")
         pair = load_pair(args.pair)
         prompts = PROMPTS if args.prompt is None else (args.prompt,)
         shown = next((method for method in methods if method != "greedy"), "greedy")

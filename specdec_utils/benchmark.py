@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 from .config import Cfg
 from .decoding import METHODS, Generation, generate
 from .models import ModelPair
+from .tokens import encode_prompt
 
 
 def time_it(fn: Callable, *args, **kwargs) -> tuple[object, float]:
@@ -111,17 +112,20 @@ def compare(pair: ModelPair, prompts: Sequence[str | torch.Tensor], cfg: Cfg | N
     One untimed warm-up run of each method, then all runs interleaved: each repeat goes through the prompts, and through the
     methods in a fresh shuffled order for each prompt. Seconds are those of `Generation.seconds`. Greedy is added if missing.
 
-    Raises ValueError for an unknown method, no prompt, or repeats < 1.
+    Raises ValueError for an unknown method, no prompt, one that fills the context, or repeats < 1.
     """
     cfg = Cfg() if cfg is None else cfg
     methods = list(dict.fromkeys(["greedy", *methods]))
     unknown = [method for method in methods if method not in METHODS]
     if unknown:
         raise ValueError(f"There is no method {unknown[0]!r}: use some of {sorted(METHODS)}.")
-    if not prompts or isinstance(prompts, str):
+    if isinstance(prompts, (str, torch.Tensor)) or not prompts:
         raise ValueError("prompts must be a sequence of at least one prompt.")
     if repeats < 1:
         raise ValueError(f"repeats={repeats!r} is not usable: it must be at least 1.")
+    for prompt in prompts:
+        if encode_prompt(pair, prompt).shape[1] == pair.context:
+            raise ValueError(f"A prompt fills the context of {pair.context} tokens: give one that leaves room to write.")
     for method in methods:
         generate(pair, prompts[0], cfg, method)
     seconds = {method: [[] for _ in prompts] for method in methods}

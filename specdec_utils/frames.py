@@ -56,14 +56,14 @@ def generation_frames(generation: Generation, tokenizer) -> Html:
     for number, step in enumerate(generation.steps, 1):
         written, verifier, drafter = written + len(step.new_ids), verifier + step.verifier_calls, drafter + step.drafter_calls
         tail = everything[max(0, step.context - TAIL):step.context]
-        lines = [f'<div>{"★" if i == step.best else "&nbsp;&nbsp;"} {chips(branch.tokens, branch_marks(branch))}</div>'
+        lines = [f'<div style="white-space:nowrap">{"★" if i == step.best else "&nbsp;&nbsp;"} {chips(branch.tokens, branch_marks(branch))}</div>'
                  for i, branch in enumerate(step.branches)]
         cells = [("… " if step.context > TAIL else "") + chips(tail, [""] * len(tail)), "".join(lines) or "none",
                  chips(step.new_ids, [">"] * len(step.new_ids)), str(written), f"{verifier} + {drafter}",
                  str(min(verifier, len(generation.new_ids)))]
-        rows.append(f'<tr><th scope="row">{number}</th>'
+        rows.append(f'<tr><th scope="row" style="vertical-align:top">{number}</th>'
                     + "".join(f'<td style="text-align:left;vertical-align:top">{cell}</td>' for cell in cells) + "</tr>")
-    legend = " ".join(f"{_chip(meaning, mark)}" for mark, (meaning, _, _) in LOOK.items())
+    legend = " ".join(_chip(meaning.replace(" ", "\u00a0"), mark) for mark, (meaning, _, _) in LOOK.items())
     head = ["step", "context", "branches (★ wins)", "added", "tokens so far", "passes so far (verifier + drafter)",
             "greedy has by then"]
     summary = (f"{generation.method or 'generation'}: {len(generation.steps)} steps, {written} tokens, "

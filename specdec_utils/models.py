@@ -1,9 +1,15 @@
 """Pairs of models that share a vocabulary."""
+import copy
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import torch
+from huggingface_hub import is_offline_mode
+from huggingface_hub.constants import ENDPOINT
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -46,6 +52,8 @@ class ModelPair:
             raise ValueError(f"Drafter and verifier must share one vocabulary; theirs have {sizes[0]} and {sizes[1]} tokens.")
         if drafter.device != verifier.device:
             raise ValueError(f"Drafter and verifier must lie on one device; they are on {drafter.device} and {verifier.device}.")
+        if drafter is verifier:  # one model in both roles: a second module over the same weights, so that passes count by role
+            drafter = copy.deepcopy(verifier, {id(t): t for t in (*verifier.parameters(), *verifier.buffers())})
         self.drafter, self.verifier, self.tokenizer, self.name = drafter.eval(), verifier.eval(), tokenizer, name
         self.device, self.vocab_size = str(verifier.device), sizes[1]
         self.context = min(drafter.config.max_position_embeddings, verifier.config.max_position_embeddings)
@@ -85,12 +93,28 @@ def check_same_vocabulary(drafter_tokenizer, verifier_tokenizer) -> None:
                      f"and id {two.get(piece)} for the verifier.")
 
 
+def _hub_answers(seconds: float = 3.0) -> bool:
+    """Can the hub be reached at all? Asked first, since the hub's client retries for half a minute and prints each try."""
+    if is_offline_mode():
+        return False
+    if getproxies():
+        return True  # the proxy knows, not we
+    address = urlsplit(ENDPOINT)
+    try:
+        socket.create_connection((address.hostname, address.port or 443), timeout=seconds).close()
+    except OSError:
+        return False
+    return True
+
+
 def _load(cls, source: str, pair: str, **options):
     """`cls.from_pretrained(source)`, from this machine if it is here, else from the hub."""
     try:
         return cls.from_pretrained(source, local_files_only=True, **options)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as missing:
         try:
+            if not _hub_answers():
+                raise missing
             return cls.from_pretrained(source, **options)
         except (OSError, ValueError) as error:
             raise OSError(f"Model {source!r} of pair {pair!r} is neither on this machine nor to be had from the hub; "

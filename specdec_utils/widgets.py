@@ -12,7 +12,7 @@ from .tokens import decode_token
 SIGNS = {"accepted": "✓", "rejected": "✗", "replaced": "→", "unchecked": "·"}
 LOOK = {"accepted": (GOOD, "solid"), "rejected": (BAD, "dashed"), "replaced": (VERIFY, "solid"), "unchecked": (NEUTRAL, "dotted"),
         "context": (NEUTRAL, "solid"), "winner": (DRAFT, "double")}
-LEGEND = "✓ accepted   ✗ rejected   → the verifier's own token   · not checked   q drafter   p verifier"
+LEGEND = "✓ accepted | ✗ rejected | → the verifier's own token | · not checked | q: drafter's probability | p: verifier's"
 CONTEXT_SHOWN = 24  # context tokens drawn; the earlier ones are counted
 INK = "color:#1a1a1a;"
 CELL = INK + "text-align:left;vertical-align:top;padding:4px 8px;border-top:1px solid #d0d0d0;"
@@ -100,7 +100,7 @@ def _outcome(step: Step, tokenizer) -> str:
         return f"the verifier adds {count}: {added}"
     winner = step.branches[step.best]
     cut = ", cut at the end of the text" if len(step.new_ids) < _added(step, winner) else ""
-    return f"branch {step.best + 1} wins with score {winner.score:+d} and adds {count}{cut}: {added}"
+    return f"branch {step.best + 1} wins with score {winner.score} and adds {count}{cut}: {added}"
 
 
 def _event(step: Step, revealed: int, tokenizer) -> str:
@@ -140,7 +140,7 @@ def step_html(step: Step, tokenizer, context_ids: Sequence[int] | None = None, r
         for j in range(width):
             inner = _cell_html(branch, j, shown[i], tokenizer) if j <= len(branch.tokens) else ""
             cells.append(f'<td style="{CELL}">{inner}</td>')
-        cells += [f'<td style="{CELL}">{value if closed else "–"}</td>' for value in (f"{branch.score:+d}", _added(step, branch))]
+        cells += [f'<td style="{CELL}">{value if closed else "–"}</td>' for value in (branch.score, _added(step, branch))]
         tint = f"{DRAFT}22" if wins else "#ffffff"
         rows.append(f'<tr style="background-color:{tint}">{"".join(cells)}</tr>')
     heads = "".join(f'<th scope="col" style="{CELL}">{name}</th>'
@@ -170,7 +170,7 @@ def step_text(step: Step, tokenizer) -> str:
         if _has_bonus(branch):
             j = len(branch.tokens)
             cells.append(f"→ {visible(tokenizer, branch.choices[j])} (p {_number(branch.choice_probs, j)})")
-        cells += [""] * (width + 1 - len(cells)) + [f"{branch.score:+d}", str(_added(step, branch))]
+        cells += [""] * (width + 1 - len(cells)) + [str(branch.score), str(_added(step, branch))]
         lines.append(cells)
     widths = [max(len(line[c]) for line in lines) for c in range(len(lines[0]))]
     table = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in lines] if step.branches else []

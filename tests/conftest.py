@@ -1,0 +1,122 @@
+"""Fixtures: tiny models whose behaviour is known, a byte tokenizer, and the bundled pair."""
+from copy import deepcopy
+
+import pytest
+import torch
+from hypothesis import settings
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+from specdec_utils import ModelPair, load_pair
+
+torch.set_num_threads(1)
+settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("suite")
+
+
+def _gpt2(vocab_size, context, **sizes):
+    config = GPT2Config(vocab_size=vocab_size, n_positions=context, tie_word_embeddings=False, bos_token_id=0,
+                        eos_token_id=0, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, **sizes)
+    model = GPT2LMHeadModel(config).float().eval()
+    model.generation_config.eos_token_id = None  # runs go on to their length unless a test sets an EOS
+    model.generation_config.pad_token_id = 0
+    return model
+
+
+@pytest.fixture(scope="session")
+def random_model():
+    """random_model(seed, ...): a GPT-2 with random weights, wide enough spread that no two logits nearly tie."""
+    def make(seed, vocab_size=29, context=64, layers=2):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return _gpt2(vocab_size, context, n_layer=layers, n_head=2, n_embd=16, initializer_range=0.5)
+    return make
+
+
+@pytest.fixture(scope="session")
+def rule_model():
+    """rule_model([2, 0, 1]): a GPT-2 that always continues token 0 with 2, 1 with 0, 2 with 1; other tokens are less likely."""
+    def make(following, context=64, sharpness=1.0):
+        size = len(following)
+        model = _gpt2(size, context, n_layer=1, n_head=1, n_embd=size)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.zero_()
+            model.transformer.wte.weight.copy_(torch.eye(size))
+            model.transformer.ln_f.weight.fill_(sharpness)
+            for token, after in enumerate(following):
+                model.lm_head.weight[after, token] = 1.0
+        return model
+    return make
+
+
+@pytest.fixture
+def counting(rule_model):
+    """counting(drafter=...): a verifier that counts 0, 1, 2 ... 29, 0 ..., with a drafter that counts by a rule of its own."""
+    def make(draft=lambda token: token + 1, size=30, context=64, sharpness=1.0, tokenizer=None):
+        verifier = rule_model([(t + 1) % size for t in range(size)], context, sharpness)
+        return ModelPair(rule_model([draft(t) % size for t in range(size)], context, sharpness), verifier, tokenizer)
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_pairs(random_model):
+    """Three pairs over one random verifier: the drafter is random, always right (the verifier itself), always wrong."""
+    verifier = random_model(seed=1)
+    wrong = deepcopy(verifier)
+    with torch.no_grad():
+        wrong.lm_head.weight.neg_()  # its best token is the verifier's worst
+    return {"random": ModelPair(random_model(seed=2, layers=1), verifier), "right": ModelPair(verifier, verifier),
+            "wrong": ModelPair(wrong, verifier)}
+
+
+@pytest.fixture
+def reference():
+    """reference(model, ids, n, ...): the new tokens that `transformers` generates greedily."""
+    def generate(model, ids, n, **options):
+        out = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, num_beams=1, max_new_tokens=n,
+                             pad_token_id=0, **options)
+        return out[0, ids.shape[1]:].tolist()
+    return generate
+
+
+@pytest.fixture
+def real_calls(monkeypatch):
+    """real_calls(pair): a dict that counts the forward passes of both models, by a way of its own."""
+    def watch(pair):
+        counts = {"drafter": 0, "verifier": 0}
+        for role in counts:
+            def counted(*args, _forward=getattr(pair, role).forward, _role=role, **kwargs):
+                counts[_role] += 1
+                return _forward(*args, **kwargs)
+            monkeypatch.setattr(getattr(pair, role), "forward", counted)
+        return counts
+    return watch
+
+
+@pytest.fixture(scope="session")
+def byte_tokenizer():
+    """A byte-level tokenizer: 256 bytes, the merged piece of 'é', and <|endoftext|> as its last id."""
+    pieces = [*sorted(pre_tokenizers.ByteLevel.alphabet()), "Ã©", "<|endoftext|>"]
+    core = Tokenizer(models.BPE(vocab={piece: i for i, piece in enumerate(pieces)}, merges=[("Ã", "©")]))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<|endoftext|>", eos_token="<|endoftext|>")
+
+
+@pytest.fixture(scope="session")
+def saved_models(random_model, byte_tokenizer, tmp_path_factory):
+    """Folders of two tiny models with one tokenizer, as `save_pretrained` writes them: (drafter, verifier)."""
+    folders = []
+    for seed, name in enumerate(("drafter", "verifier")):
+        folder = tmp_path_factory.mktemp("models") / name
+        random_model(seed, vocab_size=len(byte_tokenizer), layers=1 + seed).save_pretrained(folder)
+        byte_tokenizer.save_pretrained(folder)
+        folders.append(folder)
+    return tuple(folders)
+
+
+@pytest.fixture(scope="session")
+def stories():
+    """The bundled pair. Its weights change between releases: no test may depend on what it writes."""
+    return load_pair("stories", device="cpu")
