@@ -56,8 +56,8 @@ def generation_frames(generation: Generation, tokenizer) -> Html:
     for number, step in enumerate(generation.steps, 1):
         written, verifier, drafter = written + len(step.new_ids), verifier + step.verifier_calls, drafter + step.drafter_calls
         tail = everything[max(0, step.context - TAIL):step.context]
-        lines = [f'<div style="white-space:nowrap">{"★" if i == step.best else "&nbsp;&nbsp;"} {chips(branch.tokens, branch_marks(branch))}</div>'
-                 for i, branch in enumerate(step.branches)]
+        lines = ['<div style="white-space:nowrap">' + ("★ " if i == step.best else "&nbsp;&nbsp; ")
+                 + chips(branch.tokens, branch_marks(branch)) + "</div>" for i, branch in enumerate(step.branches)]
         cells = [("… " if step.context > TAIL else "") + chips(tail, [""] * len(tail)), "".join(lines) or "none",
                  chips(step.new_ids, [">"] * len(step.new_ids)), str(written), f"{verifier} + {drafter}",
                  str(min(verifier, len(generation.new_ids)))]

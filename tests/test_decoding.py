@@ -3,8 +3,7 @@ from copy import deepcopy
 import pytest
 import torch
 
-from specdec_utils import (METHODS, Cfg, ModelPair, count_calls, generate, greedy_generate, last_token_logits, medusa_generate,
-                           medusa_step)
+from specdec_utils import METHODS, Cfg, ModelPair, count_calls, generate, greedy_generate, last_token_logits, medusa_generate, medusa_step
 
 PROMPT = torch.tensor([[5, 17, 3, 9]])
 ALL = list(METHODS)

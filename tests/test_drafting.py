@@ -2,8 +2,16 @@ import pytest
 import torch
 
 from specdec_utils import (
-    Branch, drafter_propose, drafter_rollout_greedy, drafter_sample_first_tokens, drafter_sample_first_tokens_basic,
-    last_token_logits, safe_top_p_filter, seed_everything, softmax_with_temperature)
+    Branch,
+    drafter_propose,
+    drafter_rollout_greedy,
+    drafter_sample_first_tokens,
+    drafter_sample_first_tokens_basic,
+    last_token_logits,
+    safe_top_p_filter,
+    seed_everything,
+    softmax_with_temperature,
+)
 
 IDS = torch.tensor([[4, 9, 2]])
 

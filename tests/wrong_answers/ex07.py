@@ -15,6 +15,7 @@ WRONG = {
         "def positions(prompt, new, cached):\n    return prompt + new if cached else sum(prompt + i for i in range(new))\n",
         "def positions(prompt, new, cached):\n    return new if cached else sum(prompt + i for i in range(new))\n",
         "def positions(prompt, new, cached):\n    return prompt + new - 1 if cached else prompt * new\n",
-        "def positions(prompt, new, cached):\n    return prompt + new - 1 if cached else sum(prompt + i + 1 for i in range(new))\n",
+        "def positions(prompt, new, cached):\n"
+        "    return prompt + new - 1 if cached else sum(prompt + i + 1 for i in range(new))\n",
     ],
 }
