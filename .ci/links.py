@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BRANCH = "main"
 NAV = "<!-- nav -->"
 INSTALL = 'pip install -e ".[lab]"'
-BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+BADGE = "images/open-in-colab.svg"  # ours, so that a notebook opened offline asks no other host
 
 
 def repository(root: Path = ROOT) -> str:
@@ -90,7 +90,7 @@ def filled_notebook(text: str, address: str, name: str, names: list[str]) -> str
 def filled_readme(text: str, address: str, names: list[str]) -> str:
     """README with the block between `<!-- colab -->` and `<!-- /colab -->` filled in."""
     links = " · ".join(f"[{name[:2]}]({colab(address, name)})" for name in names)
-    badge = f"[![Open in Colab]({BADGE})]({colab(address, names[0])})\n\nEach notebook in Colab: {links}" if names else ""
+    badge = f"[![Open in Colab](notebooks/{BADGE})]({colab(address, names[0])})\n\nEach notebook in Colab: {links}" if names else ""
     block = f"<!-- colab -->\n{badge}\n<!-- /colab -->"
     filled, count = re.subn(r"<!-- colab -->.*?<!-- /colab -->", lambda _: block, text, flags=re.DOTALL)
     if count != 1:
