@@ -3,7 +3,18 @@ from copy import deepcopy
 import pytest
 import torch
 
-from specdec_utils import METHODS, Cfg, ModelPair, count_calls, generate, greedy_generate, last_token_logits, medusa_generate, medusa_step
+from specdec_utils import (
+    METHODS,
+    Cfg,
+    ModelPair,
+    count_calls,
+    generate,
+    greedy_generate,
+    last_token_logits,
+    medusa_generate,
+    medusa_step,
+    safe_top_p_filter,
+)
 
 PROMPT = torch.tensor([[5, 17, 3, 9]])
 ALL = list(METHODS)
@@ -224,6 +235,16 @@ def test_step_records_the_verifiers_view_of_every_branch(counting):
     assert branch.verifier_probs == pytest.approx([1, 1, 0], abs=1e-3)
     assert (step.context, step.best, step.new_ids, step.extra) == (1, 0, [6, 7, 8], 8)
     assert ids.tolist() == [[5, 6, 7, 8]] and branch.distributions == []
+
+
+@pytest.mark.parametrize("temperature, top_p", [(0.5, 0.9), (0.8, 0.4), (3.0, 0.6)])
+def test_drafts_come_from_the_temperature_and_nucleus_that_were_asked_for(counting, temperature, top_p):
+    pair = counting()
+    probs = torch.softmax(last_token_logits(pair.drafter, start(5)) / temperature, dim=-1)
+    nucleus = safe_top_p_filter(probs, top_p)
+    _, step = medusa_step(pair, start(5), Cfg(topk_branch=30, draft_span=1, temperature=temperature, top_p=top_p))
+    drafted = {branch.tokens[0]: branch.draft_probs[0] for branch in step.branches}
+    assert drafted == pytest.approx({int(t): (probs[t] / probs[nucleus].sum()).item() for t in nucleus})
 
 
 def test_best_branch_wins_and_the_first_of_equals(counting):
