@@ -42,7 +42,7 @@ def _added(step: Step, branch: BranchRecord) -> int:
     return branch.accepted + (1 if branch.mismatched or _has_bonus(branch) else 0)
 
 
-def _verdict(branch: BranchRecord, position: int, shown: int) -> str:
+def verdict(branch: BranchRecord, position: int, shown: int) -> str:
     if position >= shown or position > branch.accepted or (position == branch.accepted and not branch.mismatched):
         return "unchecked"
     return "accepted" if position < branch.accepted else "rejected"
@@ -52,7 +52,8 @@ def _number(values: Sequence[float], position: int, known: bool = True) -> str:
     return f"{values[position]:.2f}" if known and position < len(values) else "–"
 
 
-def _chip(text: str, kind: str) -> str:
+def chip(text: str, kind: str) -> str:
+    """One token as a chip; its verdict shows as sign, colour and border."""
     color, line = LOOK[kind]
     sign = SIGNS[kind] + " " if kind in SIGNS else ""
     text = html.escape(text)
@@ -67,14 +68,14 @@ def _cell_html(branch: BranchRecord, position: int, shown: int, tokenizer) -> st
     if position == len(branch.tokens):  # behind the draft: the bonus token, if there is one to show
         if not (_has_bonus(branch) and shown > position):
             return ""
-        return (_chip(visible(tokenizer, branch.choices[position]), "replaced")
+        return (chip(visible(tokenizer, branch.choices[position]), "replaced")
                 + f"<br><small>p {_number(branch.choice_probs, position)} (bonus)</small>")
-    kind = _verdict(branch, position, shown)
+    kind = verdict(branch, position, shown)
     known = kind != "unchecked"
-    out = (_chip(visible(tokenizer, branch.tokens[position]), kind)
+    out = (chip(visible(tokenizer, branch.tokens[position]), kind)
            + f"<br><small>q {_number(branch.draft_probs, position)} · p {_number(branch.verifier_probs, position, known)}</small>")
     if kind == "rejected":
-        out += ("<br>" + _chip(visible(tokenizer, branch.choices[position]), "replaced")
+        out += ("<br>" + chip(visible(tokenizer, branch.choices[position]), "replaced")
                 + f"<br><small>p {_number(branch.choice_probs, position)}</small>")
     return out
 
@@ -86,9 +87,9 @@ def _context_html(step: Step, tokenizer, context_ids: Sequence[int] | None, deci
         ids = list(context_ids)[:step.context]
         earlier = len(ids) - CONTEXT_SHOWN
         chips = [f"<small>{earlier} earlier tokens …</small>"] if earlier > 0 else []
-        chips += [_chip(visible(tokenizer, token), "context") for token in ids[-CONTEXT_SHOWN:]]
+        chips += [chip(visible(tokenizer, token), "context") for token in ids[-CONTEXT_SHOWN:]]
     if decided:
-        chips += ["<b>+</b>"] + [_chip(visible(tokenizer, token), "winner") for token in step.new_ids]
+        chips += ["<b>+</b>"] + [chip(visible(tokenizer, token), "winner") for token in step.new_ids]
     return " ".join(chips)
 
 
@@ -161,7 +162,7 @@ def step_text(step: Step, tokenizer) -> str:
     for i, branch in enumerate(step.branches):
         cells = [f"{'★' if i == step.best else ' '} {i + 1}"]
         for j, token in enumerate(branch.tokens):
-            kind = _verdict(branch, j, len(branch.tokens))
+            kind = verdict(branch, j, len(branch.tokens))
             p = _number(branch.verifier_probs, j, kind != "unchecked")
             cell = f"{SIGNS[kind]} {visible(tokenizer, token)} (q {_number(branch.draft_probs, j)}, p {p})"
             if kind == "rejected":
