@@ -12,8 +12,9 @@ import transformers
 from tqdm.auto import tqdm
 
 from .config import Cfg
-from .decoding import METHODS, Generation, generate
+from .decoding import METHODS, generate
 from .models import ModelPair
+from .records import Generation
 from .tokens import encode_prompt
 
 

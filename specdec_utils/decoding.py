@@ -1,206 +1,174 @@
-"""Advance: the loop that joins the parts, and what it records."""
+"""Advance: the loop that joins the parts. A method is a choice of how to propose; the cached ones share everything else."""
 import time
-from collections.abc import Callable
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import replace
 
 import torch
 
-from .acceptance import accept_until_mismatch, score_branch
+from .acceptance import accept_greedy, accept_sampled
+from .cached import cached_model
 from .config import Cfg
-from .drafting import Branch, drafter_propose
+from .drafting import draft_tree, heads_tree, lookup_tree, next_span
 from .models import ModelPair
-from .sampling import last_token_logits, penalize
-from .tokens import append_token, encode_prompt
+from .original import medusa_step
+from .records import Generation, Step, finish_record
+from .sampling import next_distribution, penalize_nodes
+from .tokens import encode_prompt
+from .tree import ROOT, TokenTree
+from .verification import verify_tree
 
 METHODS: dict[str, str] = {
     "greedy": "the verifier alone, one cached pass a token",
     "medusa_lite": "sampled branches, each checked token by token without a cache, best branch wins",
+    "one_pass": "the same branches, all checked in one cached verifier pass a step",
+    "tree": "one token tree of the drafter's guesses, one cached verifier pass a step",
+    "lookup": "no drafter: what followed the last tokens when they stood in the text before",
+    "heads": "no drafter: Medusa heads on the verifier guess ahead, their best prefixes form the tree",
 }
 
 
-@dataclass
-class BranchRecord:
-    """One branch of a step: what was drafted and what the verifier said, node by node.
+class Run:
+    """What a run carries from step to step: the text so far, both models' caches, and how far to draft."""
 
-    tokens, draft_probs: the draft and the drafter's probability of each token. choices, choice_probs: the verifier's own
-    token at each node it was asked at (one for each token compared) and its probability. verifier_probs: the verifier's
-    probability of the drafted token there. accepted: tokens kept, from the front. mismatched: broke off at a mismatch.
-    score: `score_branch`. distributions: with `cfg.debug`, the verifier's full softmax [V] at each node asked, else empty.
-    """
-
-    tokens: list[int]
-    draft_probs: list[float]
-    choices: list[int]
-    choice_probs: list[float]
-    verifier_probs: list[float]
-    accepted: int
-    mismatched: bool
-    score: int
-    distributions: list[torch.Tensor] = field(default_factory=list, repr=False)
+    def __init__(self, pair: ModelPair, ids: list[int], cfg: Cfg, method: str, end: int):
+        self.pair, self.ids, self.cfg, self.method, self.span, self.hidden = pair, ids, cfg, method, cfg.draft_span, None
+        self.most = 2 * cfg.draft_span if cfg.adaptive_span else cfg.draft_span
+        self.draft = draft_of(method, cfg)
+        self.nodes = cfg.topk_branch * self.most
+        self.verifier = cached_model(pair.verifier, end + self.nodes, cfg.lean)
+        self.drafter = cached_model(pair.drafter, end + self.nodes, cfg.lean)
 
 
-@dataclass
-class Step:
-    """One step: the branches (none for greedy), which of them won, and the tokens that it added.
-
-    context: tokens before the step. best: index of the winning branch, or None. new_ids: the tokens added. extra: the
-    token among them that the verifier wrote itself, correcting or extending the draft, or None. verifier_calls,
-    drafter_calls: forward passes of this step.
-    """
-
-    context: int
-    branches: list[BranchRecord]
-    best: int | None
-    new_ids: list[int]
-    extra: int | None
-    verifier_calls: int = 0
-    drafter_calls: int = 0
+def draft_of(method: str, cfg: Cfg) -> str:
+    """Which way of drafting `method` takes under `cfg`: "auto" resolved (see `Cfg.draft`)."""
+    return cfg.draft if cfg.draft != "auto" else "branches" if cfg.do_sample or method == "one_pass" else "top"
 
 
-@dataclass
-class Generation:
-    """What a run wrote and what it cost. `str()` of it is the text.
-
-    text: prompt and continuation, special tokens left out (empty without a tokenizer). prompt_ids, new_ids: token ids, an
-    ending EOS included. verifier_calls, drafter_calls: forward passes, prefill included. seconds: wall time of the loop.
-    finish_reason: "length", "eos" or "context".
-    """
-
-    text: str
-    prompt_ids: list[int]
-    new_ids: list[int]
-    steps: list[Step]
-    verifier_calls: int
-    drafter_calls: int
-    seconds: float
-    finish_reason: str
-    method: str = ""
-
-    def __str__(self) -> str:
-        return self.text
+def fitting_rules(method: str, cfg: Cfg) -> set[str]:
+    """The rules of `acceptance.RULES` that may judge the first drafted tokens of `method` under `cfg`."""
+    if method == "greedy":
+        return {"auto"}
+    law = "deterministic" if method in ("lookup", "heads") else {
+        "branches": "without_replacement", "paths": "with_replacement", "top": "deterministic"}[draft_of(method, cfg)]
+    alone = {"single_draft"} if law == "with_replacement" and cfg.topk_branch == 1 else set()
+    return {"auto", "typical_lossy", law} | alone
 
 
-@contextmanager
-def count_calls(pair: ModelPair):
-    """Count the real forward passes of both models inside a `with` block: a dict {"drafter": n, "verifier": n}."""
-    calls = {"drafter": 0, "verifier": 0}
+def check_method(pair: ModelPair, cfg: Cfg, method: str) -> None:
+    """Raise ValueError, one sentence, unless `method` can run on `pair` under `cfg`."""
+    if method not in METHODS:
+        raise ValueError(f"There is no method {method!r}: use one of {sorted(METHODS)}.")
+    if method == "heads" and pair.heads is None:
+        raise ValueError(f"Pair {pair.name!r} has no Medusa heads: train some, or use method 'tree'.")
+    if method == "medusa_lite" and cfg.do_sample:
+        raise ValueError("Method 'medusa_lite' keeps the verifier's greedy tokens only: use do_sample=False or 'one_pass'.")
+    if method == "one_pass" and cfg.draft not in ("auto", "branches"):
+        raise ValueError(f"Method 'one_pass' checks the original's branches: use draft='branches' or 'tree', not {cfg.draft!r}.")
+    if cfg.acceptance not in (fits := fitting_rules(method, cfg)):
+        raise ValueError(f"acceptance={cfg.acceptance!r} does not fit how {method!r} drafts here: use one of {sorted(fits)}.")
 
-    def hook(role, *_):
-        calls[role] += 1
 
-    hooks = [getattr(pair, role).register_forward_hook(partial(hook, role)) for role in calls]
-    try:
-        yield calls
-    finally:
-        for handle in hooks:
-            handle.remove()
+def methods_of(pair: ModelPair, cfg: Cfg) -> list[str]:
+    """The names of `METHODS` that `pair` can serve under `cfg`."""
+    left_out = ({"heads"} if pair.heads is None else set()) | ({"medusa_lite"} if cfg.do_sample else set())
+    return [method for method in METHODS if method not in left_out]
+
+
+def _propose_nothing(run: Run, span: int) -> TokenTree:
+    return TokenTree()
+
+
+def _propose_draft(run: Run, span: int) -> TokenTree:
+    return draft_tree(run.drafter, run.ids, run.cfg, run.draft, span)
+
+
+def _propose_lookup(run: Run, span: int) -> TokenTree:
+    return lookup_tree(run.ids, span)
+
+
+def _propose_heads(run: Run, span: int) -> TokenTree:
+    if run.hidden is None:  # before the verifier's first pass there is nothing to guess from
+        return TokenTree()
+    return heads_tree(run.pair.heads.probabilities(run.hidden, run.ids[-1], run.pair.verifier), run.nodes, span)
+
+
+PROPOSE = {"greedy": _propose_nothing, "one_pass": _propose_draft, "tree": _propose_draft, "lookup": _propose_lookup,
+           "heads": _propose_heads}
 
 
 @torch.inference_mode()
-def _try_branch(pair: ModelPair, ids: torch.Tensor, branch: Branch, cfg: Cfg) -> tuple[torch.Tensor, BranchRecord]:
-    """Prefix-accept one branch and keep what the verifier said on the way."""
-    choices, distributions = [], []
-
-    def choose(verifier, ids):
-        logits = penalize(last_token_logits(verifier, ids), ids, cfg.repetition_penalty, cfg.no_repeat_ngram_size)
-        distributions.append(torch.softmax(logits, dim=-1))
-        choices.append(int(logits.argmax()))
-        return choices[-1]
-
-    new_ids, accepted, mismatched = accept_until_mismatch(pair.verifier, ids, branch, choose)
-    return new_ids, BranchRecord(
-        tokens=list(branch), draft_probs=branch.probs, choices=choices,
-        choice_probs=[float(p[c]) for p, c in zip(distributions, choices)],
-        verifier_probs=[float(p[t]) for p, t in zip(distributions, branch)],
-        accepted=len(accepted), mismatched=mismatched, score=score_branch(accepted, mismatched),
-        distributions=distributions if cfg.debug else [])
-
-
-@torch.inference_mode()
-def medusa_step(pair: ModelPair, ids: torch.Tensor, cfg: Cfg) -> tuple[torch.Tensor, Step]:
-    """Propose branches, verify each, keep the one with the best score: (ids with its tokens behind them, the record).
-
-    `ids` is [1, T]. Adds at least one and at most min(cfg.draft_span, cfg.max_new_tokens, room in the context) tokens, and
-    only tokens that the verifier's own greedy decoding, penalties included, would write. On equal scores the first wins.
-
-    Raises ValueError if the context is full.
-    """
-    room = pair.context - ids.shape[1]
-    if room < 1:
-        raise ValueError(f"The context is full: {ids.shape[1]} of {pair.context} positions are taken.")
-    span = min(cfg.draft_span, cfg.max_new_tokens, room)
-    with count_calls(pair) as calls:
-        branches = drafter_propose(pair.drafter, ids, cfg.topk_branch, span, cfg.temperature, cfg.top_p)
-        tried = [_try_branch(pair, ids, branch, cfg) for branch in branches]
-    best = max(range(len(tried)), key=lambda i: tried[i][1].score)
-    new_ids, record = tried[best]
-    step = Step(context=ids.shape[1], branches=[record for _, record in tried], best=best,
-                new_ids=new_ids[0, ids.shape[1]:].tolist(), extra=record.choices[-1] if record.mismatched else None,
-                verifier_calls=calls["verifier"], drafter_calls=calls["drafter"])
-    return new_ids, step
+def cached_step(run: Run, room: int) -> Step:
+    """One step of every cached method, at most `room` tokens: propose, verify, accept, advance."""
+    cfg, base = run.cfg, len(run.ids)
+    calls = run.verifier.calls, run.drafter.calls
+    # propose: one token fewer than there is room for, since the verifier adds one of its own
+    tree = PROPOSE[run.method](run, min(run.span, room - 1))
+    # verify: one pass behind the context and behind every node, each node penalised by its own path
+    logits = verify_tree(run.verifier, run.ids, tree, hidden=run.method == "heads")
+    contexts = (run.ids + tree.path_tokens(node) for node in range(ROOT, len(tree)))
+    logits = penalize_nodes(logits, contexts, cfg.repetition_penalty, cfg.no_repeat_ngram_size)
+    probs = next_distribution(logits, cfg.temperature, cfg.top_p) if cfg.do_sample else torch.softmax(logits, dim=-1)
+    # accept: the path that the verifier would have written, and its own token behind it
+    choices = logits.argmax(dim=-1).tolist()
+    path, extra = accept_sampled(tree, probs, cfg.acceptance == "typical_lossy") if cfg.do_sample else accept_greedy(tree, choices)
+    # advance: keep the accepted path in both caches, drop the rest
+    rows = [0, *(node + 1 for node in path)]
+    run.verifier.keep(base, [base + node for node in path])
+    run.drafter.keep(min(base, run.drafter.length), [base + node for node in path if base + node < run.drafter.length])
+    if run.method == "heads":
+        run.hidden = run.verifier.hidden[rows[-1]]
+    if cfg.adaptive_span and len(tree):
+        run.span = next_span(run.span, len(path), 1 + max(tree.depths()), run.most)
+    written = [*(tree.tokens[node] for node in path), extra]
+    parents = [parent + 1 for parent in tree.parents]
+    return Step(base, [], None, written, extra, run.verifier.calls - calls[0], run.drafter.calls - calls[1], tree, path, choices,
+                probs[range(1 + len(tree)), choices].tolist(), probs[parents, tree.tokens].tolist(),
+                probs[rows, written].tolist(), list(probs[rows]) if cfg.debug else [])
 
 
-class _GreedyStep:
-    """One token a step from the verifier alone, its cache kept between steps."""
-
-    def __init__(self) -> None:
-        self.cache = None
-
-    @torch.inference_mode()
-    def __call__(self, pair: ModelPair, ids: torch.Tensor, cfg: Cfg) -> tuple[torch.Tensor, Step]:
-        unseen = ids if self.cache is None else ids[:, -1:]
-        out = pair.verifier(unseen, past_key_values=self.cache, use_cache=True)
-        self.cache = out.past_key_values
-        logits = penalize(out.logits[0, -1], ids, cfg.repetition_penalty, cfg.no_repeat_ngram_size)
-        token = int(logits.argmax())
-        return append_token(ids, token), Step(ids.shape[1], [], None, [token], token, verifier_calls=1)
+def _medusa_lite_step(run: Run, room: int) -> Step:
+    ids = torch.tensor([run.ids], device=run.pair.device)
+    return medusa_step(run.pair, ids, replace(run.cfg, max_new_tokens=room))[1]
 
 
-def _new_step_function(method: str) -> Callable:
-    return {"greedy": _GreedyStep, "medusa_lite": lambda: medusa_step}[method]()
-
-
-def generate(pair: ModelPair, prompt: str | torch.Tensor, cfg: Cfg | None = None,
-             method: str = "medusa_lite") -> Generation:
+def generate(pair: ModelPair, prompt: str | torch.Tensor, cfg: Cfg | None = None, method: str = "tree") -> Generation:
     """Continue `prompt` (text, or a LongTensor [1, T]) with any of `METHODS`.
 
     Writes exactly `cfg.max_new_tokens` tokens (finish_reason "length"), or ends with an EOS token ("eos"), or when prompt
-    and continuation fill the model's context ("context"). `cfg.seed` seeds the draft's sampling; the output is the
-    verifier's own greedy output whatever the seed.
+    and continuation fill the model's context ("context"). Without `cfg.do_sample` the output is the verifier's own greedy
+    output whatever the seed; with it, a sample of the verifier's distribution (temperature, top_p and penalties applied),
+    drawn with `cfg.seed`. Only acceptance="typical_lossy" breaks that, as its name says.
 
-    Raises ValueError for an unknown method, or for `do_sample=True`, which the greedy rule of these methods cannot serve;
-    TypeError or ValueError for a prompt that cannot be used (see `encode_prompt`).
+    Raises ValueError for an unknown method, a method that this pair or a sampling verifier cannot serve, or an acceptance
+    rule that does not fit the draft; TypeError or ValueError for a prompt that cannot be used (see `encode_prompt`).
     """
     cfg = Cfg() if cfg is None else cfg
-    if method not in METHODS:
-        raise ValueError(f"There is no method {method!r}: use one of {sorted(METHODS)}.")
-    if cfg.do_sample:
-        raise ValueError(f"Method {method!r} keeps the verifier's greedy tokens only: use do_sample=False.")
-    ids = encode_prompt(pair, prompt)
-    start = ids.shape[1]
+    check_method(pair, cfg, method)
+    row = encode_prompt(pair, prompt)[0].tolist()
+    start = len(row)
     end = min(start + cfg.max_new_tokens, pair.context)
-    advance, steps, reason = _new_step_function(method), [], None
+    advance = _medusa_lite_step if method == "medusa_lite" else cached_step
+    steps, reason = [], None
     began = time.perf_counter()
-    with torch.random.fork_rng(), count_calls(pair) as calls:
+    with torch.random.fork_rng():
         torch.manual_seed(cfg.seed)
-        while reason is None and ids.shape[1] < end:
-            before = ids.shape[1]
-            ids, step = advance(pair, ids, replace(cfg, max_new_tokens=end - before))
+        run = Run(pair, row, cfg, method, end)
+        while reason is None and len(run.ids) < end:
+            step = advance(run, end - len(run.ids))
             ends = [i for i, token in enumerate(step.new_ids) if token in pair.eos_ids]
             if ends:
-                step.new_ids = step.new_ids[:ends[0] + 1]
-                ids, reason = ids[:, :before + len(step.new_ids)], "eos"
+                step.new_ids, reason = step.new_ids[:ends[0] + 1], "eos"
+            run.ids += step.new_ids
             steps.append(step)
-            if cfg.debug:
-                print(f"step {len(steps)}: {len(step.branches)} branches, winner {step.best}, added {step.new_ids}")
     seconds = time.perf_counter() - began
-    row = ids[0].tolist()
+    for number, step in enumerate(steps, 1):
+        finish_record(step)
+        if cfg.debug:
+            print(f"step {number}: {len(step.branches)} branches, winner {step.best}, added {step.new_ids}")
     if reason is None:
-        reason = "length" if len(row) - start == cfg.max_new_tokens else "context"
-    text = pair.tokenizer.decode(row, skip_special_tokens=True) if pair.tokenizer is not None else ""
-    return Generation(text, row[:start], row[start:], steps, calls["verifier"], calls["drafter"], seconds, reason, method)
+        reason = "length" if len(run.ids) - start == cfg.max_new_tokens else "context"
+    text = pair.tokenizer.decode(run.ids, skip_special_tokens=True) if pair.tokenizer is not None else ""
+    return Generation(text, run.ids[:start], run.ids[start:], steps, sum(step.verifier_calls for step in steps),
+                      sum(step.drafter_calls for step in steps), seconds, reason, method)
 
 
 def medusa_generate(pair: ModelPair, prompt: str | torch.Tensor, cfg: Cfg | None = None) -> Generation:

@@ -1,8 +1,21 @@
-"""Propose: how the drafter guesses ahead."""
+"""Propose: how a small model guesses ahead."""
+import heapq
+
 import torch
 
-from .sampling import last_token_logits, safe_top_p_filter, sample_without_replacement, softmax_with_temperature
+from .cached import CachedModel
+from .config import Cfg
+from .lean import LeanGPT2
+from .sampling import (
+    last_token_logits,
+    next_distribution,
+    penalize_nodes,
+    safe_top_p_filter,
+    sample_without_replacement,
+    softmax_with_temperature,
+)
 from .tokens import append_token
+from .tree import ROOT, TokenTree
 
 
 class Branch(list):
@@ -65,3 +78,118 @@ def drafter_propose(model, ids: torch.Tensor, k: int, span: int, temperature: fl
         raise ValueError(f"k={k!r}, span={span!r} is not usable: both must be at least 1.")
     firsts = drafter_sample_first_tokens(model, ids, k, temperature, top_p)
     return [drafter_rollout_greedy(model, ids, tok, span, q) for tok, q in zip(firsts, firsts.probs)]
+
+
+# With a cache: the draft as a token tree, one drafter pass a level.
+
+def _fill_branches(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg) -> list[int]:
+    """First tokens drawn without replacement, each continued greedily: the original notebook's branches."""
+    if nodes == [ROOT]:
+        q = next_distribution(rows[0], cfg.temperature, cfg.top_p)
+        tree.drawn_from[ROOT] = "without_replacement", q
+        return [tree.add(ROOT, token, float(q[token])) for token in sample_without_replacement(q, cfg.topk_branch)]
+    best = torch.softmax(rows, dim=-1).max(dim=-1)
+    return [tree.add(node, token, prob) for node, token, prob in zip(nodes, best.indices.tolist(), best.values.tolist())]
+
+
+def _fill_paths(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg) -> list[int]:
+    """Independent samples of the drafter; a node that several of them share is drawn from once for each."""
+    fresh = []
+    for node, q in zip(nodes, next_distribution(rows, cfg.temperature, cfg.top_p)):
+        draws = cfg.topk_branch if node == ROOT else tree.children[tree.parents[node]].count(node)
+        tree.drawn_from[node] = "with_replacement", q
+        fresh += [tree.add(node, token, float(q[token])) for token in torch.multinomial(q, draws, replacement=True).tolist()]
+    return list(dict.fromkeys(fresh))
+
+
+def _fill_top(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg) -> list[int]:
+    """The most probable continuations of the whole level, nothing drawn. As Li et al. 2024 (EAGLE-2, arXiv 2406.16858) grow
+    their tree."""
+    probs = torch.softmax(rows, dim=-1)
+    reach = torch.tensor([tree.reach(node) for node in nodes])
+    best = (probs * reach[:, None]).flatten().topk(min(cfg.topk_branch, probs.numel()))
+    fresh = []
+    for joint, index in zip(best.values.tolist(), best.indices.tolist()):
+        row, token = divmod(index, probs.shape[1])
+        if joint >= cfg.draft_confidence:
+            fresh.append(tree.add(nodes[row], token, joint / tree.reach(nodes[row])))
+    return fresh
+
+
+FILL = {"branches": _fill_branches, "paths": _fill_paths, "top": _fill_top}
+
+
+@torch.inference_mode()
+def draft_tree(drafter: CachedModel | LeanGPT2, ids: list[int], cfg: Cfg, draft: str, span: int) -> TokenTree:
+    """A draft of up to `cfg.topk_branch` branches and `span` levels behind `ids`, found as `draft` says (see `Cfg.draft`).
+
+    One drafter pass a level; the first reads what the cache lacks of `ids`. Levels but the last stay in the cache behind the
+    context, node i at position len(ids) + i. Where a path's probability would fall below `cfg.draft_confidence` nothing is
+    drafted: decided from what is already there, before the next token is drawn, so that no rule is broken.
+    """
+    tree, nodes = TokenTree(), [ROOT]
+    for level in range(span):
+        if level == 0:
+            rows = drafter.feed(ids[drafter.length:])
+        else:
+            tokens, n = [tree.tokens[node] for node in nodes], len(nodes)
+            chain = tree.is_chain()
+            rows = drafter.feed(tokens, n, None if chain else tree.positions(len(ids))[-n:], None if chain else tree.mask()[-n:])
+        contexts = (ids + tree.path_tokens(node) for node in nodes)
+        rows = penalize_nodes(rows, contexts, cfg.repetition_penalty, cfg.no_repeat_ngram_size)
+        if cfg.draft_confidence > 0 and draft != "top":
+            best = torch.softmax(rows, dim=-1).amax(dim=-1).tolist()
+            sure = [i for i, node in enumerate(nodes) if tree.reach(node) * best[i] >= cfg.draft_confidence]
+            nodes, rows = [nodes[i] for i in sure], rows[sure]
+        nodes = FILL[draft](tree, nodes, rows, cfg) if nodes else []
+        if not nodes:
+            break
+    return tree
+
+
+def lookup_tree(ids: list[int], span: int, shortest: int = 2, longest: int = 3) -> TokenTree:
+    """The `span` tokens that followed the last few tokens of `ids` when these last occurred in `ids`, as one branch.
+
+    The longest match of `shortest` to `longest` tokens wins, the latest of equals; empty without a match. No model runs.
+    Saxena 2023 (prompt lookup decoding); Yang et al. 2023 (arXiv 2304.04487).
+    """
+    found, after = shortest - 1, None
+    for end in range(len(ids) - 1, 0, -1):  # ids[:end] might end as ids does
+        if ids[end - 1] != ids[-1]:
+            continue
+        size = 1
+        while size < longest and size < end and ids[end - 1 - size] == ids[-1 - size]:
+            size += 1
+        if size > found:
+            found, after = size, end
+            if size == longest:
+                break
+    return TokenTree.from_branches([ids[after:after + span]] if after is not None and span > 0 else [])
+
+
+@torch.inference_mode()
+def heads_tree(probs: torch.Tensor, nodes: int, span: int) -> TokenTree:
+    """The `nodes` most probable prefixes of what Medusa heads expect, as a tree of at most `span` levels.
+
+    `probs` [H, V]: row i is head i's distribution of the token i places behind the next one. A prefix counts with the product
+    of its tokens' probabilities. Cai et al. 2024 (Medusa, arXiv 2401.10774), section 2.3.3.
+    """
+    tree, depth = TokenTree(), min(span, len(probs))
+    if depth < 1:
+        return tree
+    top = probs[:depth].topk(min(nodes, probs.shape[1]))
+    chance, token = top.values.tolist(), top.indices.tolist()
+    heap = [(-chance[0][0], 1.0, ROOT, 0, 0)]  # (-probability of the prefix, that of its parent, parent, level, rank)
+    while heap and len(tree) < nodes:
+        minus, above, parent, level, rank = heapq.heappop(heap)
+        node = tree.add(parent, token[level][rank], chance[level][rank])
+        if rank + 1 < len(token[level]):
+            heapq.heappush(heap, (-above * chance[level][rank + 1], above, parent, level, rank + 1))
+        if level + 1 < depth:
+            heapq.heappush(heap, (minus * chance[level + 1][0], -minus, node, level + 1, 0))
+    return tree
+
+
+def next_span(span: int, accepted: int, drafted: int, most: int) -> int:
+    """The span of the next step: one more where the whole draft was accepted, one less where it was not, from 1 to `most`."""
+    return min(most, span + 1) if accepted == drafted else max(1, span - 1)

@@ -1,7 +1,7 @@
 """Frames: one generation as a static table, a row a step; what a widget shows live, kept where no widget runs."""
 import html
 
-from .decoding import Generation
+from .records import Generation
 from .widgets import chip, verdict, visible
 
 TAIL = 6  # context tokens shown in front of each step

@@ -14,23 +14,27 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from .device import check_device, pick_device
+from .heads import MedusaHeads
 
 HERE = Path(__file__).parent / "pairs"
 
 
 @dataclass(frozen=True)
 class PairSource:
-    """Where a pair comes from: a hub id or a folder for each model, and one line that says what it is."""
+    """Where a pair comes from: a hub id or a folder for each model, one line that says what it is, and the
+    folder of its Medusa heads if there are any."""
 
     drafter: str
     verifier: str
     about: str
     bundled: bool = False
+    heads: str | None = None
 
 
 PAIRS: dict[str, PairSource] = {
     "stories": PairSource(str(HERE / "stories" / "drafter"), str(HERE / "stories" / "verifier"),
-                          "2-layer drafter and 16-layer verifier for short simple stories; ships with the package", bundled=True),
+                          "2-layer drafter and 16-layer verifier for short simple stories; ships with the package",
+                          bundled=True, heads=str(HERE / "stories" / "heads")),
     "gpt2": PairSource("distilgpt2", "gpt2-medium", "distilgpt2 drafts, gpt2-medium verifies; from the hub, about 1.9 GB"),
 }
 
@@ -39,14 +43,15 @@ class ModelPair:
     """A drafter and a verifier over one vocabulary.
 
     `drafter` and `verifier` are causal language models of `transformers` on the same device; both are switched to eval
-    mode. Without a tokenizer prompts are token tensors and generated `.text` is empty.
+    mode. Without a tokenizer prompts are token tensors and generated `.text` is empty. `heads` are Medusa heads trained on
+    this verifier, for method "heads".
 
-    Attributes: drafter, verifier, tokenizer, name, device (str), vocab_size, context (positions that both models have),
+    Attributes: drafter, verifier, tokenizer, name, heads, device (str), vocab_size, context (positions that both models have),
     eos_ids (frozenset of int, from the verifier's generation config).
     Raises ValueError if the vocabularies differ in size or the models lie on different devices.
     """
 
-    def __init__(self, drafter, verifier, tokenizer=None, name: str = "custom"):
+    def __init__(self, drafter, verifier, tokenizer=None, name: str = "custom", heads: MedusaHeads | None = None):
         sizes = drafter.config.vocab_size, verifier.config.vocab_size
         if sizes[0] != sizes[1]:
             raise ValueError(f"Drafter and verifier must share one vocabulary; theirs have {sizes[0]} and {sizes[1]} tokens.")
@@ -55,6 +60,7 @@ class ModelPair:
         if drafter is verifier:  # one model in both roles: a second module over the same weights, so that passes count by role
             drafter = copy.deepcopy(verifier, {id(t): t for t in (*verifier.parameters(), *verifier.buffers())})
         self.drafter, self.verifier, self.tokenizer, self.name = drafter.eval(), verifier.eval(), tokenizer, name
+        self.heads = heads
         self.device, self.vocab_size = str(verifier.device), sizes[1]
         self.context = min(drafter.config.max_position_embeddings, verifier.config.max_position_embeddings)
         eos = verifier.generation_config.eos_token_id
@@ -143,4 +149,6 @@ def load_pair(name: str | None = None, device: str | None = None, dtype: torch.d
     check_same_vocabulary(*tokenizers)
     models = [_load(AutoModelForCausalLM, source, name, dtype=dtype or torch.float32).to(device)
               for source in (drafter_id, verifier_id)]
-    return ModelPair(*models, tokenizer=tokenizers[1], name=name)
+    folder = PAIRS[name].heads if name in PAIRS else None
+    heads = MedusaHeads.from_pretrained(folder).to(device, models[1].dtype) if folder else None
+    return ModelPair(*models, tokenizer=tokenizers[1], name=name, heads=heads)

@@ -1,4 +1,6 @@
 """From logits to distributions, and from distributions to tokens."""
+from collections.abc import Iterable
+
 import torch
 
 
@@ -10,6 +12,7 @@ def last_token_logits(model, ids: torch.Tensor) -> torch.Tensor:
 
 def softmax_with_temperature(logits: torch.Tensor, temperature: float) -> torch.Tensor:
     """Probabilities [V] = softmax(logits / temperature); temperatures below 1e-6 count as 1e-6 (all mass on the best)."""
+    logits = logits - logits.max(dim=-1, keepdim=True).values  # so that half precision cannot overflow
     return torch.softmax(logits / max(float(temperature), 1e-6), dim=-1)
 
 
@@ -28,6 +31,20 @@ def safe_top_p_filter(probs: torch.Tensor, top_p: float | None) -> torch.Tensor:
         return sorted_ids
     mass_before = torch.cumsum(sorted_probs, dim=0) - sorted_probs
     return sorted_ids[mass_before < top_p]
+
+
+def next_distribution(logits: torch.Tensor, temperature: float, top_p: float | None) -> torch.Tensor:
+    """Float64 [..., V]: what is sampled from, row by row: softmax(logits / temperature) cut to its nucleus, renormalised.
+
+    The same law as `transformers` samples with at this temperature and top_p (and `top_k=0`).
+    """
+    probs = softmax_with_temperature(logits.double(), temperature)
+    if top_p is None or top_p == 1:
+        return probs
+    ordered, ids = torch.sort(probs, dim=-1, descending=True, stable=True)
+    ordered = ordered.masked_fill(torch.cumsum(ordered, dim=-1) - ordered >= top_p, 0.0)
+    kept = torch.zeros_like(probs).scatter(-1, ids, ordered)
+    return kept / kept.sum(-1, keepdim=True)
 
 
 def sample_without_replacement(probs: torch.Tensor, k: int) -> list[int]:
@@ -57,3 +74,13 @@ def penalize(logits: torch.Tensor, ids: torch.Tensor, repetition_penalty: float 
         banned = [row[i + n - 1] for i in range(len(row) - n + 1) if row[i:i + n - 1] == tail]
         logits = logits.index_fill(0, torch.tensor(banned, dtype=torch.long, device=logits.device), float("-inf"))
     return logits
+
+
+def penalize_nodes(logits: torch.Tensor, contexts: Iterable[list[int]], repetition_penalty: float = 1.0,
+                   no_repeat_ngram_size: int = 0) -> torch.Tensor:
+    """Logits [n, V] with both penalties applied to each row by its own context: n lists of ids, a node's path included."""
+    if repetition_penalty == 1.0 and no_repeat_ngram_size == 0:
+        return logits
+    rows = [penalize(row, torch.tensor([context], device=row.device), repetition_penalty, no_repeat_ngram_size)
+            for row, context in zip(logits, contexts)]
+    return torch.stack(rows)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import ipywidgets
 
-from .decoding import BranchRecord, Generation, Step
 from .plots import BAD, DRAFT, GOOD, NEUTRAL, VERIFY
+from .records import BranchRecord, Generation, Step
 from .tokens import decode_token
 
 SIGNS = {"accepted": "✓", "rejected": "✗", "replaced": "→", "unchecked": "·"}

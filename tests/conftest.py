@@ -1,9 +1,13 @@
 """Fixtures: tiny models whose behaviour is known, a byte tokenizer, and the bundled pair."""
+import shutil
 from copy import deepcopy
+from importlib.util import find_spec
 
+import lab
 import pytest
 import torch
 from hypothesis import settings
+from notebook_rules import notebook_paths
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
@@ -120,3 +124,37 @@ def saved_models(random_model, byte_tokenizer, tmp_path_factory):
 def stories():
     """The bundled pair. Its weights change between releases: no test may depend on what it writes."""
     return load_pair("stories", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def lab_address(tmp_path_factory):
+    """The address of a JupyterLab that serves copies of all notebooks."""
+    if find_spec("jupyterlab") is None:
+        lab.missing("JupyterLab is not installed")
+    folder, private = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("lab")
+    for path in notebook_paths():
+        shutil.copy(path, folder)
+    with lab.running_lab(folder, private) as address:
+        yield address
+
+
+@pytest.fixture
+def page(request):
+    """A page of a headless Chromium, no session running; fails if the page asked any host but the Lab."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        lab.missing("playwright is not installed")
+    chromium = lab.find_chromium()
+    address = request.getfixturevalue("lab_address")  # start the server only where there is a browser for it
+    lab.end_sessions(address)
+    outside = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=lab.CHROMIUM_ARGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 1200}, device_scale_factor=1.5)
+        page.set_default_timeout(30_000)
+        page.on("request", lambda r: None if r.url.startswith((address, address.replace("http", "ws"), "data:", "blob:"))
+                else outside.append(r.url))
+        yield page
+        browser.close()
+    assert not outside, f"the page asked other hosts: {outside[:3]}"

@@ -1,50 +1,16 @@
 """The branch stepper in a real JupyterLab, driven by a real browser."""
 import re
-import shutil
-from importlib.util import find_spec
-from pathlib import Path
 
 import lab
-import pytest
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "05_prefix_accept_and_scoring.ipynb"
-
-
-@pytest.fixture(scope="module")
-def lab_address(tmp_path_factory):
-    if find_spec("jupyterlab") is None:
-        lab.missing("JupyterLab is not installed")
-    folder, private = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("lab")
-    shutil.copy(NOTEBOOK, folder)
-    with lab.running_lab(folder, private) as address:
-        yield address
-
-
-@pytest.fixture
-def page(request):
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        lab.missing("playwright is not installed")
-    chromium = lab.find_chromium()
-    request.getfixturevalue("lab_address")  # start the server only where there is a browser for it
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=lab.CHROMIUM_ARGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 1200}, device_scale_factor=1.5)
-        page.set_default_timeout(30_000)
-        yield page
-        browser.close()
+NOTEBOOK = "05_prefix_accept_and_scoring.ipynb"
 
 
 def test_branch_stepper_in_jupyterlab(page, lab_address, tmp_path):
     from playwright.sync_api import expect
 
-    outside = []
-    page.on("request", lambda r: None if r.url.startswith((lab_address, lab_address.replace("http", "ws"), "data:", "blob:"))
-            else outside.append(r.url))
-    lab.end_sessions(lab_address)
     expect.set_options(timeout=30_000)  # patient: the machine may be busy
-    panel = lab.open_and_run(page, lab_address, NOTEBOOK.name)
+    panel = lab.open_and_run(page, lab_address, NOTEBOOK)
     stepper = panel.locator(".specdec-stepper")
     stepper.wait_for(timeout=60_000)
     stepper.scroll_into_view_if_needed()
@@ -106,4 +72,3 @@ def test_branch_stepper_in_jupyterlab(page, lab_address, tmp_path):
     assert int(stopped) < frames
 
     lab.assert_no_errors(panel)
-    assert not outside, f"the page asked other hosts: {outside[:3]}"

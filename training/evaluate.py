@@ -5,7 +5,7 @@ import time
 import torch
 from transformers import GPT2LMHeadModel
 
-from .drafter import write_text
+from .library import write_text
 from .verifier import validation_loss
 
 OPENINGS = ("Once upon a time there was a little girl who", "Tom had a big red ball.", "One day, a small dog",
@@ -61,12 +61,12 @@ def evaluate(verifier: GPT2LMHeadModel, drafter: GPT2LMHeadModel, tokenizer, sto
     torch.manual_seed(seed)
     openings = validation_openings(stories, verifier.config.eos_token_id)
     length, rows = 128, len(openings)
-    greedy = write_text(verifier, openings, length, torch.zeros(rows))
-    sampled = write_text(verifier, openings, length, torch.ones(rows))
+    greedy = write_text(verifier, openings, length, torch.zeros(rows))[0]
+    sampled = write_text(verifier, openings, length, torch.ones(rows))[0]
     texts = {}
     for opening in OPENINGS:
         ids = tokenizer(opening, return_tensors="pt")["input_ids"]
-        texts[opening] = tokenizer.decode(write_text(verifier, ids, 60, torch.zeros(1))[0])
+        texts[opening] = tokenizer.decode(write_text(verifier, ids, 60, torch.zeros(1))[0][0])
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     times, draft = pass_times(verifier, (1, 2, 4, 5, 8, 16)), pass_times(drafter, (1,))

@@ -12,11 +12,12 @@ CONTEXT = 512
 WIDTH, HEADS, VERIFIER_LAYERS = 192, 3, 16  # deep and narrow: a token's cost here is per layer called, not per weight
 
 
-def new_model(layers: int, vocabulary: int, eos: int, seed: int, width: int = WIDTH, heads: int = HEADS) -> GPT2LMHeadModel:
-    """A GPT-2 (tied embeddings, fused tanh GELU, no dropout) with fresh weights drawn from `seed`."""
+def new_model(layers: int, vocabulary: int, eos: int, seed: int, width: int = WIDTH, heads: int = HEADS,
+              inner: int | None = None) -> GPT2LMHeadModel:
+    """A GPT-2 (tied embeddings, fused tanh GELU, no dropout, `inner` units an MLP) with fresh weights drawn from `seed`."""
     torch.manual_seed(seed)
     return GPT2LMHeadModel(GPT2Config(
-        vocab_size=vocabulary, n_positions=CONTEXT, n_embd=width, n_layer=layers, n_head=heads,
+        vocab_size=vocabulary, n_positions=CONTEXT, n_embd=width, n_layer=layers, n_head=heads, n_inner=inner,
         activation_function="gelu_pytorch_tanh", resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
         bos_token_id=eos, eos_token_id=eos, pad_token_id=eos))
 
