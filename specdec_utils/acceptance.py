@@ -138,13 +138,13 @@ def accept_sampled(tree: TokenTree, targets: torch.Tensor, lossy: bool = False) 
     """
     path, node = [], ROOT
     while True:
-        residual, children = targets[node + 1], tree.children.get(node, [])
+        p, children = targets[node + 1], tree.children.get(node, [])
         name, q = tree.drawn_from.get(node, ("deterministic", None))
-        accept, residuals = RULES["typical_lossy" if lossy else name](residual, q, [tree.tokens[n] for n in children])
-        for child, chance, residual in zip(children, accept, residuals):
+        accept, residuals = RULES["typical_lossy" if lossy else name](p, q, [tree.tokens[n] for n in children])
+        for child, chance in zip(children, accept):
             if torch.rand((), dtype=torch.float64).item() < chance:  # "<": the number can be exactly 0
                 path.append(child)
                 node = child
                 break
         else:
-            return path, int(torch.multinomial(residual, 1))
+            return path, int(torch.multinomial(residuals[-1] if residuals else p, 1))

@@ -3,6 +3,7 @@ import inspect
 
 import torch
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 from .lean import LeanGPT2
 
@@ -13,14 +14,14 @@ class CachedModel:
     `length`: positions in the cache. `calls`: forward passes so far. `hidden`: after `feed(..., hidden=True)`, the last
     hidden states [n, width] of the rows that logits were returned for, else None.
 
-    Raises ValueError if the model's cache drops old positions by itself (sliding windows), since it cannot be rolled back.
+    Raises ValueError if the model's cache cannot be rolled back: sliding windows drop old positions, recurrent states mix them.
     """
 
     def __init__(self, model, capacity: int):
         self.model, self.cache, self.length, self.calls, self.hidden = model, DynamicCache(config=model.config), 0, 0, None
-        if any(getattr(layer, "is_sliding", False) for layer in self.cache.layers):
-            raise ValueError(f"{type(model).__name__} attends through a sliding window, and such a cache cannot be rolled "
-                             "back: use method 'medusa_lite' or a model with full attention.")
+        if any(type(layer) is not DynamicLayer for layer in self.cache.layers):
+            raise ValueError(f"{type(model).__name__} keeps a sliding window or a recurrent state, and such a cache cannot be "
+                             "rolled back: use method 'medusa_lite' or a model with full attention.")
         self._keeps = "logits_to_keep" in inspect.signature(type(model).forward).parameters
 
     @torch.inference_mode()

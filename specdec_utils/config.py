@@ -37,7 +37,8 @@ class Cfg:
     "branches". acceptance: the rule of `acceptance.RULES` that judges a sampled run; "auto" takes the one that fits the draft
     and is the only choice that cannot be wrong; "typical_lossy" is not exact. adaptive_span: let the span follow the
     acceptance seen so far, from 1 to twice draft_span. draft_confidence: draft no further where the drafter's probability of
-    the whole path would fall below it (in [0, 1)). lean: take the lean forward pass for models that it knows.
+    the whole path would fall below it (in [0, 1)). lookup_first: with method "tree", where the last so many tokens stood in the text before, take what followed
+    them as the draft and leave the drafter alone (0 = off). lean: take the lean forward pass for models that it knows.
 
     Raises ValueError naming the field, the value and the range.
     """
@@ -56,6 +57,7 @@ class Cfg:
     draft: str = "auto"
     adaptive_span: bool = False
     draft_confidence: float = 0.0
+    lookup_first: int = 0
     lean: bool = True
 
     def __post_init__(self) -> None:
@@ -76,6 +78,8 @@ class Cfg:
                  self.no_repeat_ngram_size, "a whole number of at least 0 (0 switches it off)")
         _require(_is_real(self.draft_confidence) and 0 <= self.draft_confidence < 1, "draft_confidence", self.draft_confidence,
                  "a number in [0, 1)")
+        _require(_is_int(self.lookup_first) and self.lookup_first >= 0, "lookup_first", self.lookup_first,
+                 "a whole number of at least 0 (0 switches it off)")
         for field, known in (("acceptance", ACCEPTANCES), ("draft", DRAFTS)):
             _require(getattr(self, field) in known, field, getattr(self, field), f"one of {list(known)}")
         _require(self.do_sample or self.acceptance == "auto", "acceptance", self.acceptance, "'auto' unless do_sample=True")

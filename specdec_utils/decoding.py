@@ -27,15 +27,19 @@ METHODS: dict[str, str] = {
 
 
 class Run:
-    """What a run carries from step to step: the text so far, both models' caches, and how far to draft."""
+    """What a run carries from step to step: the text so far, the caches of the models that its method needs, how far to draft."""
 
     def __init__(self, pair: ModelPair, ids: list[int], cfg: Cfg, method: str, end: int):
         self.pair, self.ids, self.cfg, self.method, self.span, self.hidden = pair, ids, cfg, method, cfg.draft_span, None
         self.most = 2 * cfg.draft_span if cfg.adaptive_span else cfg.draft_span
         self.draft = draft_of(method, cfg)
         self.nodes = cfg.topk_branch * self.most
-        self.verifier = cached_model(pair.verifier, end + self.nodes, cfg.lean)
-        self.drafter = cached_model(pair.drafter, end + self.nodes, cfg.lean)
+        self.verifier = None if method == "medusa_lite" else cached_model(pair.verifier, end + self.nodes, cfg.lean)
+        self.drafter = cached_model(pair.drafter, end + self.nodes, cfg.lean) if method in ("one_pass", "tree") else None
+
+    def calls(self) -> tuple[int, int]:
+        """Forward passes so far: the verifier's and the drafter's."""
+        return self.verifier.calls, 0 if self.drafter is None else self.drafter.calls
 
 
 def draft_of(method: str, cfg: Cfg) -> str:
@@ -49,6 +53,8 @@ def fitting_rules(method: str, cfg: Cfg) -> set[str]:
         return {"auto"}
     law = "deterministic" if method in ("lookup", "heads") else {
         "branches": "without_replacement", "paths": "with_replacement", "top": "deterministic"}[draft_of(method, cfg)]
+    if method == "tree" and cfg.lookup_first and law != "deterministic":
+        return {"auto", "typical_lossy"}  # now one law, now the other
     alone = {"single_draft"} if law == "with_replacement" and cfg.topk_branch == 1 else set()
     return {"auto", "typical_lossy", law} | alone
 
@@ -69,8 +75,13 @@ def check_method(pair: ModelPair, cfg: Cfg, method: str) -> None:
 
 def methods_of(pair: ModelPair, cfg: Cfg) -> list[str]:
     """The names of `METHODS` that `pair` can serve under `cfg`."""
-    left_out = ({"heads"} if pair.heads is None else set()) | ({"medusa_lite"} if cfg.do_sample else set())
-    return [method for method in METHODS if method not in left_out]
+    def serves(method: str) -> bool:
+        try:
+            check_method(pair, cfg, method)
+        except ValueError:
+            return False
+        return True
+    return [method for method in METHODS if serves(method)]
 
 
 def _propose_nothing(run: Run, span: int) -> TokenTree:
@@ -79,6 +90,12 @@ def _propose_nothing(run: Run, span: int) -> TokenTree:
 
 def _propose_draft(run: Run, span: int) -> TokenTree:
     return draft_tree(run.drafter, run.ids, run.cfg, run.draft, span)
+
+
+def _propose_tree(run: Run, span: int) -> TokenTree:
+    first = run.cfg.lookup_first
+    found = lookup_tree(run.ids, span, first, max(first, 3)) if first else TokenTree()
+    return found if len(found) else _propose_draft(run, span)
 
 
 def _propose_lookup(run: Run, span: int) -> TokenTree:
@@ -91,7 +108,7 @@ def _propose_heads(run: Run, span: int) -> TokenTree:
     return heads_tree(run.pair.heads.probabilities(run.hidden, run.ids[-1], run.pair.verifier), run.nodes, span)
 
 
-PROPOSE = {"greedy": _propose_nothing, "one_pass": _propose_draft, "tree": _propose_draft, "lookup": _propose_lookup,
+PROPOSE = {"greedy": _propose_nothing, "one_pass": _propose_draft, "tree": _propose_tree, "lookup": _propose_lookup,
            "heads": _propose_heads}
 
 
@@ -99,7 +116,7 @@ PROPOSE = {"greedy": _propose_nothing, "one_pass": _propose_draft, "tree": _prop
 def cached_step(run: Run, room: int) -> Step:
     """One step of every cached method, at most `room` tokens: propose, verify, accept, advance."""
     cfg, base = run.cfg, len(run.ids)
-    calls = run.verifier.calls, run.drafter.calls
+    calls = run.calls()
     # propose: one token fewer than there is room for, since the verifier adds one of its own
     tree = PROPOSE[run.method](run, min(run.span, room - 1))
     # verify: one pass behind the context and behind every node, each node penalised by its own path
@@ -113,16 +130,18 @@ def cached_step(run: Run, room: int) -> Step:
     # advance: keep the accepted path in both caches, drop the rest
     rows = [0, *(node + 1 for node in path)]
     run.verifier.keep(base, [base + node for node in path])
-    run.drafter.keep(min(base, run.drafter.length), [base + node for node in path if base + node < run.drafter.length])
+    if run.drafter is not None:
+        run.drafter.keep(min(base, run.drafter.length), [base + node for node in path if base + node < run.drafter.length])
     if run.method == "heads":
         run.hidden = run.verifier.hidden[rows[-1]]
     if cfg.adaptive_span and len(tree):
         run.span = next_span(run.span, len(path), 1 + max(tree.depths()), run.most)
     written = [*(tree.tokens[node] for node in path), extra]
-    parents = [parent + 1 for parent in tree.parents]
-    return Step(base, [], None, written, extra, run.verifier.calls - calls[0], run.drafter.calls - calls[1], tree, path, choices,
-                probs[range(1 + len(tree)), choices].tolist(), probs[parents, tree.tokens].tolist(),
-                probs[rows, written].tolist(), list(probs[rows]) if cfg.debug else [])
+    # for the record, in one read: the verifier's probability of its best tokens, of the drafted ones, of those written
+    n = 1 + len(tree)
+    said = probs[[*range(n), *(parent + 1 for parent in tree.parents), *rows], [*choices, *tree.tokens, *written]].tolist()
+    return Step(base, [], None, written, extra, *(now - before for now, before in zip(run.calls(), calls)), tree, path, choices,
+                said[:n], said[n:2 * n - 1], said[2 * n - 1:], list(probs[rows]) if cfg.debug else [])
 
 
 def _medusa_lite_step(run: Run, room: int) -> Step:

@@ -106,13 +106,13 @@ def _fill_top(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg) -
     """The most probable continuations of the whole level, nothing drawn. As Li et al. 2024 (EAGLE-2, arXiv 2406.16858) grow
     their tree."""
     probs = torch.softmax(rows, dim=-1)
-    reach = torch.tensor([tree.reach(node) for node in nodes])
+    reach = torch.tensor([tree.reach(node) for node in nodes], device=probs.device)
     best = (probs * reach[:, None]).flatten().topk(min(cfg.topk_branch, probs.numel()))
     fresh = []
-    for joint, index in zip(best.values.tolist(), best.indices.tolist()):
+    for joint, index, prob in zip(best.values.tolist(), best.indices.tolist(), probs.flatten()[best.indices].tolist()):
         row, token = divmod(index, probs.shape[1])
-        if joint >= cfg.draft_confidence:
-            fresh.append(tree.add(nodes[row], token, joint / tree.reach(nodes[row])))
+        if joint > 0 and joint >= cfg.draft_confidence:  # neither what is impossible nor a row with every token banned
+            fresh.append(tree.add(nodes[row], token, prob))
     return fresh
 
 
@@ -132,13 +132,14 @@ def draft_tree(drafter: CachedModel | LeanGPT2, ids: list[int], cfg: Cfg, draft:
         if level == 0:
             rows = drafter.feed(ids[drafter.length:])
         else:
-            tokens, n = [tree.tokens[node] for node in nodes], len(nodes)
-            chain = tree.is_chain()
-            rows = drafter.feed(tokens, n, None if chain else tree.positions(len(ids))[-n:], None if chain else tree.mask()[-n:])
+            tokens, shape = [tree.tokens[node] for node in nodes], ()
+            if not tree.is_chain():
+                shape = [len(ids) + level - 1] * len(nodes), tree.mask(nodes[0])
+            rows = drafter.feed(tokens, len(tokens), *shape)
         contexts = (ids + tree.path_tokens(node) for node in nodes)
         rows = penalize_nodes(rows, contexts, cfg.repetition_penalty, cfg.no_repeat_ngram_size)
-        if cfg.draft_confidence > 0 and draft != "top":
-            best = torch.softmax(rows, dim=-1).amax(dim=-1).tolist()
+        if draft != "top" and (cfg.draft_confidence > 0 or cfg.no_repeat_ngram_size > 0):
+            best = torch.softmax(rows, dim=-1).amax(dim=-1).tolist()  # NaN, so never sure, where every token is banned
             sure = [i for i, node in enumerate(nodes) if tree.reach(node) * best[i] >= cfg.draft_confidence]
             nodes, rows = [nodes[i] for i in sure], rows[sure]
         nodes = FILL[draft](tree, nodes, rows, cfg) if nodes else []

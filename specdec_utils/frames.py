@@ -2,23 +2,11 @@
 import html
 
 from .records import Generation
-from .widgets import chip, verdict, visible
+from .stepping import Html
+from .widgets import chips, verdict
 
 TAIL = 6  # context tokens shown in front of each step
 LEGEND = "✓ accepted | ✗ rejected | · not checked | ★ winner"
-
-
-class Html:
-    """A finished piece of HTML: shown by `_repr_html_`, summed up in one line by `repr`."""
-
-    def __init__(self, markup: str, summary: str):
-        self.markup, self.summary = markup, summary
-
-    def _repr_html_(self) -> str:
-        return self.markup
-
-    def __repr__(self) -> str:
-        return self.summary
 
 
 def generation_frames(generation: Generation, tokenizer) -> Html:
@@ -30,18 +18,15 @@ def generation_frames(generation: Generation, tokenizer) -> Html:
     def verdicts(branch):
         return [verdict(branch, j, len(branch.tokens)) for j in range(len(branch.tokens))]
 
-    def chips(tokens, kinds):
-        return " ".join(chip(visible(tokenizer, token), kind) for token, kind in zip(tokens, kinds))
-
     everything = generation.prompt_ids + generation.new_ids
     rows, written, verifier, drafter = [], 0, 0, 0
     for number, step in enumerate(generation.steps, 1):
         written, verifier, drafter = written + len(step.new_ids), verifier + step.verifier_calls, drafter + step.drafter_calls
         tail = everything[max(0, step.context - TAIL):step.context]
         lines = ['<div style="white-space:nowrap">' + ("★ " if i == step.best else "&nbsp;&nbsp; ")
-                 + chips(branch.tokens, verdicts(branch)) + "</div>" for i, branch in enumerate(step.branches)]
-        cells = [("… " if step.context > TAIL else "") + chips(tail, ["context"] * len(tail)), "".join(lines) or "none",
-                 chips(step.new_ids, ["winner"] * len(step.new_ids)), str(written), f"{verifier} + {drafter}",
+                 + chips(tokenizer, branch.tokens, verdicts(branch)) + "</div>" for i, branch in enumerate(step.branches)]
+        cells = [("… " if step.context > TAIL else "") + chips(tokenizer, tail, "context"), "".join(lines) or "none",
+                 chips(tokenizer, step.new_ids, "winner"), str(written), f"{verifier} + {drafter}",
                  str(min(verifier, len(generation.new_ids)))]
         rows.append(f'<tr><th scope="row" style="vertical-align:top">{number}</th>'
                     + "".join(f'<td style="text-align:left;vertical-align:top">{cell}</td>' for cell in cells) + "</tr>")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 
@@ -52,7 +52,8 @@ class MedusaHeads(nn.Module):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(self.settings, indent=1) + "\n", encoding="utf-8")
-        save_file({name: weight.half().contiguous() for name, weight in self.state_dict().items()}, folder / "model.safetensors")
+        weights = save({name: weight.half().contiguous() for name, weight in self.state_dict().items()})
+        (folder / "model.safetensors").write_bytes(weights)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "MedusaHeads":

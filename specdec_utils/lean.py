@@ -3,14 +3,23 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from transformers import GPT2LMHeadModel
+from transformers.activations import ACT2FN
+from transformers.models.gpt2.modeling_gpt2 import GPT2MLP, GPT2Attention, GPT2Block, GPT2Model
 from transformers.pytorch_utils import Conv1D
 
 ACTIVATIONS = {"gelu_pytorch_tanh": "tanh", "gelu_new": "tanh", "gelu": "none"}
+PARTS = {GPT2LMHeadModel, GPT2Model, GPT2Block, GPT2Attention, GPT2MLP, Conv1D, nn.Linear, nn.Embedding, nn.LayerNorm, nn.Dropout,
+         nn.ModuleList, *(type(ACT2FN[name]) for name in ACTIVATIONS)}
 
 
-def _is_watched(model: nn.Module) -> bool:
-    """Has somebody hung a hook into the model, or replaced a `forward`? A lean pass would go past both."""
-    return any(module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module) for module in model.modules())
+def _is_untouched(module: nn.Module) -> bool:
+    """Is it a part of GPT-2, in eval mode, with its own `forward` and no hook? A lean pass would go past all that.
+
+    Hooks that `transformers` leaves behind where hidden states were asked for do nothing in other passes, so they do not count.
+    """
+    hooks = (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
+    return (type(module) in PARTS and not module.training and getattr(module.forward, "__func__", None) is type(module).forward
+            and all(getattr(hook, "__module__", None) == "transformers.utils.output_capturing" for hook in hooks))
 
 
 class LeanGPT2:
@@ -22,14 +31,13 @@ class LeanGPT2:
 
     @staticmethod
     def knows(model) -> bool:
-        """Is this exactly a GPT-2 as `transformers` defines it, on the CPU, with nothing hung into it?"""
+        """Is this exactly a GPT-2 as `transformers` defines it, on the CPU, with nothing replaced in it or hung into it?"""
         if type(model) is not GPT2LMHeadModel or model.device.type != "cpu" or model.dtype not in (torch.float32, torch.float64):
             return False
         config = model.config
         plain = not (config.scale_attn_by_inverse_layer_idx or config.reorder_and_upcast_attn or config.add_cross_attention)
-        return (plain and config.scale_attn_weights and config.activation_function in ACTIVATIONS and not model.training
-                and all(type(m) is Conv1D for b in model.transformer.h for m in (b.attn.c_attn, b.attn.c_proj, b.mlp.c_fc, b.mlp.c_proj))
-                and type(model.lm_head) is nn.Linear and not _is_watched(model))
+        return (plain and config.scale_attn_weights and config.activation_function in ACTIVATIONS
+                and all(map(_is_untouched, model.modules())))
 
     def __init__(self, model: GPT2LMHeadModel, capacity: int):
         config, body = model.config, model.transformer
@@ -51,7 +59,7 @@ class LeanGPT2:
         n, start = len(tokens), self.length
         end, shape = start + n, (self.width,)
         x = self.tokens[tokens] + (self.places[start:end] if positions is None else self.places[positions])
-        if n == 1:
+        if n == 1 and mask is None:
             bias = None
         elif mask is None:
             bias = torch.ones(n, end, dtype=torch.bool).tril_(start)

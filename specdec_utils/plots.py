@@ -10,7 +10,7 @@ DRAFT, VERIFY, GOOD, BAD, NEUTRAL = "#E69F00", "#0072B2", "#009E73", "#D55E00", 
 HATCH = {DRAFT: "//", VERIFY: "", GOOD: "", BAD: "xx", NEUTRAL: ".."}  # the second cue beside colour
 STYLE = {"figure.figsize": (7.0, 3.2), "figure.dpi": 110, "font.size": 10, "axes.spines.top": False,
          "axes.spines.right": False, "axes.grid": True, "axes.grid.axis": "y", "grid.alpha": 0.25, "axes.axisbelow": True,
-         "axes.titleweight": "bold", "axes.titlelocation": "left", "legend.frameon": False, "hatch.linewidth": 0.6}
+         "hatch.linewidth": 0.6}
 
 
 def new_figure(rows: int = 1, columns: int = 1, **options):
@@ -59,3 +59,25 @@ def bars(axis, labels: list[str], values: list[float], color: str, *, label: str
     if value_format:
         axis.bar_label(drawn, [value_format.format(v) for v in values], padding=2, fontsize=8)
     return drawn
+
+
+def comparison_figure(table, predicted: dict[str, float] | None = None) -> Picture:
+    """The arms of a `benchmark.Comparison` as bars of tokens per second with quartiles; crosses where the cost model expects
+    them (`predicted`: label -> speed over greedy)."""
+    rows = sorted(table.rows, key=lambda row: row.tokens_per_second[1])
+    figure, axis = new_figure(figsize=(7.5, 0.6 + 0.36 * len(rows)))
+    for y, row in enumerate(rows):
+        low, middle, high = row.tokens_per_second
+        kind = NEUTRAL if row.method.startswith("hf-") else VERIFY if row.method == "greedy" else DRAFT
+        axis.barh(y, middle, color=kind, hatch=HATCH[kind], edgecolor="white")
+        axis.errorbar(middle, y, xerr=[[middle - low], [high - middle]], color="black", capsize=3, linewidth=1)
+    base = table.row("greedy").tokens_per_second[1]
+    for y, row in enumerate(rows):
+        if predicted and row.method in predicted and row.method != "greedy":
+            axis.plot(predicted[row.method] * base, y, "x", color="black", markersize=8)
+    axis.set_yticks(range(len(rows)), [f"{row.method} ({row.speedup[1]:.2f} x)" for row in rows])
+    axis.grid(visible=True, axis="x", alpha=0.25)
+    axis.grid(visible=False, axis="y")
+    axis.set_xlabel("tokens per second: median and quartiles" + ("; x: predicted by the cost model" if predicted else ""))
+    summary = ", ".join(f"{row.method} {row.tokens_per_second[1]:.0f} ({row.speedup[1]:.2f} x greedy)" for row in reversed(rows))
+    return Picture(figure, f"Tokens per second by method: {summary}.")

@@ -82,12 +82,13 @@ class Generation:
 
 
 def finish_record(step: Step) -> None:
-    """Fill in what follows from the tree of a cached step: its branches, which of them won, and whether `extra` was kept."""
+    """Fill in what follows from a step's tokens: whether `extra` was kept and, for a cached step, its branches and the winner."""
     tree, written = step.tree, step.new_ids
+    accepted = len(step.path) if tree is not None else step.branches[step.best].accepted
+    if len(written) <= accepted:  # an EOS inside the draft ended the run
+        step.extra = None
     if tree is None:
         return
-    if len(written) <= len(step.path):  # an EOS inside the draft ended the run
-        step.extra = None
     for leaf in tree.leaves():
         nodes = tree.path(leaf)
         tokens = [tree.tokens[node] for node in nodes]

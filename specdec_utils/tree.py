@@ -80,14 +80,15 @@ class TokenTree:
         """Per node its position in the text: `start` (the length of the context) + depth. Siblings share theirs."""
         return [start + depth for depth in self.depths()]
 
-    def mask(self) -> torch.Tensor:
-        """BoolTensor [n, n]: row i is True at node i and at its ancestors, which is all that node i attends to."""
-        mask = torch.zeros(len(self), len(self), dtype=torch.bool)
-        for node, parent in enumerate(self.parents):
-            if parent != ROOT:
-                mask[node] = mask[parent]
-            mask[node, node] = True
-        return mask
+    def mask(self, first: int = 0) -> torch.Tensor:
+        """BoolTensor [n - first, n]: a row for each node from `first` on, True at the node and at its ancestors, which is all
+        of the tree that it attends to."""
+        rows = [[False] * len(self) for _ in range(first, len(self))]
+        for row, node in zip(rows, range(first, len(self))):
+            while node != ROOT:
+                row[node] = True
+                node = self.parents[node]
+        return torch.tensor(rows, dtype=torch.bool).view(len(self) - first, len(self))
 
     def is_chain(self) -> bool:
         """Is it a single branch (or empty), so that the ordinary causal mask and positions serve?"""

@@ -1,12 +1,10 @@
 """Watch a step branch by branch: a live widget and its static twin, drawn by one function from the records alone."""
 import html
-import threading
 from collections.abc import Sequence
-
-import ipywidgets
 
 from .plots import BAD, DRAFT, GOOD, NEUTRAL, VERIFY
 from .records import BranchRecord, Generation, Step
+from .stepping import FrameStepper, Html
 from .tokens import decode_token
 
 SIGNS = {"accepted": "✓", "rejected": "✗", "replaced": "→", "unchecked": "·"}
@@ -63,6 +61,12 @@ def chip(text: str, kind: str) -> str:
             f'white-space:pre">{sign}{text}</code>')
 
 
+def chips(tokenizer, tokens: Sequence[int], kinds: str | Sequence[str]) -> str:
+    """Tokens as chips in a row, all of one kind or each of its own."""
+    kinds = [kinds] * len(tokens) if isinstance(kinds, str) else kinds
+    return " ".join(chip(visible(tokenizer, token), kind) for token, kind in zip(tokens, kinds))
+
+
 def _cell_html(branch: BranchRecord, position: int, shown: int, tokenizer) -> str:
     """One node: the drafted token with its verdict and both probabilities, the verifier's token under it where it differs."""
     if position == len(branch.tokens):  # behind the draft: the bonus token, if there is one to show
@@ -82,15 +86,15 @@ def _cell_html(branch: BranchRecord, position: int, shown: int, tokenizer) -> st
 
 def _context_html(step: Step, tokenizer, context_ids: Sequence[int] | None, decided: bool) -> str:
     if context_ids is None:
-        chips = [f"<small>{step.context} tokens</small>"]
+        parts = [f"<small>{step.context} tokens</small>"]
     else:
         ids = list(context_ids)[:step.context]
         earlier = len(ids) - CONTEXT_SHOWN
-        chips = [f"<small>{earlier} earlier tokens …</small>"] if earlier > 0 else []
-        chips += [chip(visible(tokenizer, token), "context") for token in ids[-CONTEXT_SHOWN:]]
+        parts = [f"<small>{earlier} earlier tokens …</small>"] if earlier > 0 else []
+        parts.append(chips(tokenizer, ids[-CONTEXT_SHOWN:], "context"))
     if decided:
-        chips += ["<b>+</b>"] + [chip(visible(tokenizer, token), "winner") for token in step.new_ids]
-    return " ".join(chips)
+        parts += ["<b>+</b>", chips(tokenizer, step.new_ids, "winner")]
+    return " ".join(parts)
 
 
 def _outcome(step: Step, tokenizer) -> str:
@@ -178,31 +182,17 @@ def step_text(step: Step, tokenizer) -> str:
     return "\n".join([f"after {step.context} tokens: {_outcome(step, tokenizer)}", *table])
 
 
-class BranchTable:
-    """The final state of one step: an HTML table where HTML is shown, a text table elsewhere."""
-
-    def __init__(self, step: Step, tokenizer, context_ids: Sequence[int] | None = None):
-        self.html, self.text = step_html(step, tokenizer, context_ids), step_text(step, tokenizer)
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def branch_table(step: Step, tokenizer, context_ids: Sequence[int] | None = None) -> BranchTable:
+def branch_table(step: Step, tokenizer, context_ids: Sequence[int] | None = None) -> Html:
     """The static twin of `BranchStepper` for one step; with `context_ids` the tokens before it are drawn, else counted."""
-    return BranchTable(step, tokenizer, context_ids)
+    return Html(step_html(step, tokenizer, context_ids), step_text(step, tokenizer))
 
 
-class BranchStepper(ipywidgets.VBox):
+class BranchStepper(FrameStepper):
     """Go through a `Generation`, or one `Step`, verdict by verdict.
 
     The first frame of a step shows the branches as proposed, each further frame one more verdict of the verifier, the last
-    one score and winner. `step_button`, `back_button`, `play_button` (which turns into Stop) and `reset_button` are
-    buttons, `frame_field` is a number field. `context_ids` gives the tokens before a single `Step`; a `Generation` knows
-    them. `seconds` is the pace of Play. Opened unrun, it shows its last frame.
+    one score and winner. `context_ids` gives the tokens before a single `Step`; a `Generation` knows them. Controls and
+    `seconds` are those of `FrameStepper`.
 
     Raises TypeError for any other record, ValueError for a generation without steps.
     """
@@ -216,73 +206,13 @@ class BranchStepper(ipywidgets.VBox):
             raise TypeError(f"BranchStepper shows a Generation or a Step, not {type(record).__name__}.")
         if not steps:
             raise ValueError("This generation has no steps to show.")
-        self._records, self._tokenizer, self._context_ids, self._seconds = steps, tokenizer, context_ids, seconds
+        self._records, self._tokenizer, self._context_ids = steps, tokenizer, context_ids
         self._frames = [(number, revealed) for number, step in enumerate(steps)
                         for revealed in range(len(verdict_frames(step)) + 2)]
-        self._turn, self._stop_event = threading.RLock(), None
-        narrow = {"width": "6em"}
-        self.back_button = ipywidgets.Button(description="Back", tooltip="One verdict back", layout=narrow)
-        self.step_button = ipywidgets.Button(description="Step", tooltip="Show the next verdict", layout=narrow)
-        self.play_button = ipywidgets.Button(description="Play", tooltip="Go on by itself, or stop", layout=narrow)
-        self.reset_button = ipywidgets.Button(description="Reset", tooltip="Back to the first frame", layout=narrow)
-        self.frame_field = ipywidgets.BoundedIntText(value=1, min=1, max=len(self._frames), description="Frame",
-                                                     layout={"width": "12em"})
-        self.body = ipywidgets.HTML()
-        self.body.add_class("specdec-body")
-        controls = ipywidgets.HBox([self.back_button, self.step_button, self.play_button, self.reset_button, self.frame_field])
-        super().__init__([controls, self.body])
+        super().__init__(1, len(self._frames), "verdict", seconds=seconds)
         self.add_class("specdec-stepper")
-        self.step_button.on_click(lambda _: self._move(+1))
-        self.back_button.on_click(lambda _: self._move(-1))
-        self.reset_button.on_click(lambda _: self._move(-len(self._frames)))
-        self.play_button.on_click(lambda _: self._toggle())
-        self.frame_field.observe(lambda _: self._draw(), names="value")
-        self._draw()
 
-    def _frame_html(self, index: int) -> str:
-        number, revealed = self._frames[index]
-        return step_html(self._records[number], self._tokenizer, self._context_ids, revealed,
-                         f"frame {index + 1} of {len(self._frames)} · step {number + 1}")
-
-    def _draw(self) -> None:
-        with self._turn:
-            index = self.frame_field.value - 1
-            self.body.value = self._frame_html(index)
-            first, last = index == 0, index == len(self._frames) - 1
-            if last and self._stop_event is not None:
-                self._stop_event.set()
-                self._stop_event = None
-            self.back_button.disabled = self.reset_button.disabled = first
-            self.step_button.disabled = self.play_button.disabled = last
-            self.play_button.description = "Play" if self._stop_event is None else "Stop"
-
-    def _move(self, by: int) -> None:
-        with self._turn:
-            self.stop()
-            self.frame_field.value = min(max(self.frame_field.value + by, 1), len(self._frames))
-
-    def _toggle(self) -> None:
-        with self._turn:
-            if self._stop_event is not None:
-                self.stop()
-            elif self.frame_field.value < len(self._frames):
-                self._stop_event = threading.Event()
-                threading.Thread(target=self._advance, args=(self._stop_event,), daemon=True).start()
-                self._draw()
-
-    def _advance(self, stop: threading.Event) -> None:
-        while not stop.wait(self._seconds):
-            with self._turn:
-                if not stop.is_set():
-                    self.frame_field.value += 1
-
-    def stop(self) -> None:
-        """Stop playing, if it plays."""
-        with self._turn:
-            if self._stop_event is not None:
-                self._stop_event.set()
-                self._stop_event = None
-                self._draw()
-
-    def _repr_html_(self) -> str:
-        return self._frame_html(len(self._frames) - 1)
+    def frame_html(self, number: int) -> str:
+        step, revealed = self._frames[number - 1]
+        return step_html(self._records[step], self._tokenizer, self._context_ids, revealed,
+                         f"frame {number} of {len(self._frames)} · step {step + 1}")

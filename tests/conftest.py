@@ -11,7 +11,7 @@ from notebook_rules import notebook_paths
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from specdec_utils import ModelPair, load_pair
+from specdec_utils import MedusaHeads, ModelPair, load_pair
 
 torch.set_num_threads(1)
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60)
@@ -54,24 +54,55 @@ def rule_model():
     return make
 
 
+def _counting_heads(size, draft, count=8):
+    """Heads for a counting verifier of `size` tokens that guess by the rule `draft`, from the next token's embedding alone."""
+    heads = MedusaHeads(size, heads=count, inner=size).eval()
+    with torch.no_grad():
+        guesses = list(range(size))
+        for head in heads.h:
+            head.into.weight.copy_(torch.cat([torch.zeros(size, size), torch.eye(size)], dim=1))
+            head.into.bias.zero_()
+            guesses = [draft(guess) % size for guess in guesses]
+            for token, guess in enumerate(guesses):
+                head.out.weight[guess - 1, token] = 1000.0  # the verifier turns a hidden state at i into token i + 1
+    return heads
+
+
 @pytest.fixture
 def counting(rule_model):
-    """counting(drafter=...): a verifier that counts 0, 1, 2 ... 29, 0 ..., with a drafter that counts by a rule of its own."""
-    def make(draft=lambda token: token + 1, size=30, context=64, sharpness=1.0, tokenizer=None):
+    """counting(draft=...): a verifier that counts 0, 1, 2 ... 29, 0 ..., with a drafter (and, if asked for, heads) that counts
+    by a rule of its own; `eos` is the verifier's."""
+    def make(draft=lambda token: token + 1, size=30, context=64, sharpness=1.0, tokenizer=None, heads=False, eos=None):
         verifier = rule_model([(t + 1) % size for t in range(size)], context, sharpness)
-        return ModelPair(rule_model([draft(t) % size for t in range(size)], context, sharpness), verifier, tokenizer)
+        verifier.generation_config.eos_token_id = eos
+        return ModelPair(rule_model([draft(t) % size for t in range(size)], context, sharpness), verifier, tokenizer,
+                         heads=_counting_heads(size, draft) if heads else None)
     return make
 
 
 @pytest.fixture(scope="session")
-def random_pairs(random_model):
-    """Three pairs over one random verifier: the drafter is random, always right (the verifier itself), always wrong."""
+def random_heads():
+    """random_heads(...): Medusa heads with random weights in every layer, for a verifier of `random_model`."""
+    def make(width=16, heads=3, **options):
+        with torch.random.fork_rng():
+            torch.manual_seed(4)
+            made = MedusaHeads(width, heads, **options).eval()
+            for head in made.h:
+                torch.nn.init.normal_(head.out.weight, std=0.5)
+        return made
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_pairs(random_model, random_heads):
+    """Three pairs over one random verifier: the drafter is random, always right (the verifier itself), always wrong. All have
+    random Medusa heads."""
     verifier = random_model(seed=1)
     wrong = deepcopy(verifier)
     with torch.no_grad():
         wrong.lm_head.weight.neg_()  # its best token is the verifier's worst
-    return {"random": ModelPair(random_model(seed=2, layers=1), verifier), "right": ModelPair(verifier, verifier),
-            "wrong": ModelPair(wrong, verifier)}
+    drafters = {"random": random_model(seed=2, layers=1), "right": verifier, "wrong": wrong}
+    return {name: ModelPair(drafter, verifier, heads=random_heads()) for name, drafter in drafters.items()}
 
 
 @pytest.fixture
@@ -93,7 +124,7 @@ def real_calls(monkeypatch):
             def counted(*args, _forward=getattr(pair, role).forward, _role=role, **kwargs):
                 counts[_role] += 1
                 return _forward(*args, **kwargs)
-            monkeypatch.setattr(getattr(pair, role), "forward", counted)
+            monkeypatch.setitem(vars(getattr(pair, role)), "forward", counted)  # undone, no trace of it is left on the model
         return counts
     return watch
 

@@ -3,7 +3,15 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from specdec_utils import accept_until_mismatch, drafter_rollout_greedy, score_branch
+from specdec_utils import (
+    ROOT,
+    TokenTree,
+    accept_greedy,
+    accept_sampled,
+    accept_until_mismatch,
+    drafter_rollout_greedy,
+    score_branch,
+)
 
 tokens = st.integers(0, 3)
 
@@ -54,3 +62,46 @@ def test_input_ids_stay_as_they_were(counting):
 @pytest.mark.parametrize("accepted, mismatched, score", [([], True, -1), ([], False, 0), ([4, 5], False, 2), ([4, 5], True, 1)])
 def test_score_is_accepted_tokens_less_one_for_a_mismatch(accepted, mismatched, score):
     assert score_branch(accepted, mismatched) == score
+
+
+# -- a tree at once
+
+branches = st.lists(st.lists(tokens, min_size=1, max_size=4), max_size=6)
+merged = st.booleans()
+
+
+@given(branches, merged, st.data())
+@example([], True, None)
+def test_accepted_path_is_what_the_verifier_would_have_written_and_its_token_comes_behind(branches, merged, data):
+    tree = TokenTree.from_branches(branches, merged)
+    choices = [2] if data is None else data.draw(st.lists(tokens, min_size=1 + len(tree), max_size=1 + len(tree)))
+    path, extra = accept_greedy(tree, choices)
+    parents = [ROOT, *path]
+    assert [tree.parents[node] for node in path] == parents[:-1]
+    assert [*(tree.tokens[node] for node in path), extra] == [choices[node + 1] for node in parents]
+    assert extra not in [tree.tokens[node] for node in tree.children.get(parents[-1], [])]  # and no child could have been kept
+
+
+@given(branches, merged, st.sampled_from(["deterministic", "with_replacement"]), st.data())
+def test_sampling_from_one_hot_distributions_is_the_greedy_case(branches, merged, rule, data):
+    tree = TokenTree.from_branches(branches, merged)
+    choices = data.draw(st.lists(tokens, min_size=1 + len(tree), max_size=1 + len(tree)))
+    tree.drawn_from = {node: (rule, torch.full((4,), 0.25, dtype=torch.float64)) for node in tree.children}
+    targets = torch.nn.functional.one_hot(torch.tensor(choices), 4).double()
+    assert accept_sampled(tree, targets) == accept_greedy(tree, choices)
+
+
+def test_empty_tree_leaves_the_verifiers_own_draw():
+    targets = torch.tensor([[0.0, 0.25, 0.75]], dtype=torch.float64)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        assert {accept_sampled(TokenTree(), targets)[1] for _ in range(40)} == {1, 2}
+
+
+def test_walk_takes_a_fresh_random_number_for_every_candidate(monkeypatch):
+    numbers = iter([0.5, 0.3, 0.1, 0.9])
+    monkeypatch.setattr(torch, "rand", lambda *size, dtype=None: torch.tensor(next(numbers), dtype=dtype))
+    targets = torch.full((4, 4), 0.25, dtype=torch.float64)
+    tree = TokenTree.from_branches([[0], [1, 2]])  # chances 1/4, then 1/3, then 1/4
+    assert accept_sampled(tree, targets)[0] == [1, 2]
+    assert list(numbers) == [0.9]

@@ -20,7 +20,7 @@ def test_branch_stepper_in_jupyterlab(page, lab_address, tmp_path):
 
     expect(body).to_contain_text(re.compile(r"frame 1 of \d+ · step 1 · \d+ branch"))
     expect(body).not_to_contain_text(re.compile("✓ .* accepted ·|✗ .* rejected,"))
-    frames = int(re.search(r"frame 1 of (\d+)", body.inner_text()).group(1))
+    frames = int(re.search(r"frame 1 of (\d+)", body.text_content()).group(1))
     assert frames >= 4
     expect(button["Back"]).to_be_disabled()
     expect(button["Reset"]).to_be_disabled()
@@ -33,11 +33,11 @@ def test_branch_stepper_in_jupyterlab(page, lab_address, tmp_path):
     stepper.screenshot(path=tmp_path / "stepping.png")
     button["Back"].click()
     expect(body).to_contain_text(f"frame 2 of {frames}")
-    assert "wins with score" not in body.inner_text()
+    assert "wins with score" not in body.text_content()
     for frame in range(3, frames + 1):  # on to the end of the first step
         button["Step"].click()
         expect(body).to_contain_text(f"frame {frame} of {frames} · step 1")
-        if "wins with score" in body.inner_text():
+        if "wins with score" in body.text_content():
             break
     expect(body).to_contain_text("★")
     stepper.screenshot(path=tmp_path / "stepper.png")

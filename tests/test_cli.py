@@ -19,7 +19,8 @@ def test_shows_text_branches_and_table(pair, capsys):
     out = capsys.readouterr().out
     assert out.startswith("ModelPair(") and "medusa_lite: hello" in out
     assert "step 1, after 5 tokens" in out and "score" in out and "added" in out
-    assert [line.split()[0] for line in out.splitlines() if line.endswith("yes")] == ["greedy", "medusa_lite"]
+    assert [line.split()[0] for line in out.splitlines() if line.endswith("yes")] == [
+        "greedy", "medusa_lite", "one_pass", "tree", "lookup"]
     assert "1 prompts x 5 tokens x 1 repeats, 1 thread(s), float32 on cpu" in out
 
 
@@ -64,5 +65,31 @@ def test_shell_run_writes_json(pair, tmp_path):
                           env=env, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
     data = json.loads(target.read_text(encoding="utf-8"))
-    assert {row["method"]: row["tokens"] for row in data["rows"]} == {"greedy": 9, "medusa_lite": 9}
+    assert {row["method"]: row["tokens"] for row in data["rows"]} == dict.fromkeys(["greedy", "medusa_lite", "one_pass", "tree", "lookup"], 9)
     assert data["settings"]["max_new_tokens"] == 3 and data["machine"]["pair"] == pair
+
+
+def test_bench_compares_methods_and_peers_and_writes_json_and_picture(pair, tmp_path, capsys):
+    prompts, numbers, picture = tmp_path / "prompts.txt", tmp_path / "out.json", tmp_path / "out.png"
+    prompts.write_text("hello\n\nworld\nagain\n", encoding="utf-8")
+    arguments = ["--pair", pair, "--prompts", str(prompts), "--count", "2", "--tokens", "4", "--repeats", "1",
+                 "--methods", "tree,lookup,hf-greedy,hf-assisted,hf-lookup", "--json", str(numbers), "--figure", str(picture)]
+    assert main(["bench", *arguments]) == 0
+    out, data = capsys.readouterr().out, json.loads(numbers.read_text(encoding="utf-8"))
+    labels = [row["method"] for row in data["rows"]]
+    assert labels == ["greedy", "tree", "tree k=1", "tree + lookup", "tree k=1 + lookup", "lookup", "hf-greedy", "hf-assisted", "hf-lookup 5", "hf-lookup 10"]
+    assert all(row["tokens"] == 8 and row["equal_to_greedy"] for row in data["rows"])
+    assert set(data["predicted"]) == {"greedy", "tree", "tree k=1", "tree + lookup", "tree k=1 + lookup", "lookup"} and data["predicted"]["greedy"] == pytest.approx(1)
+    assert data["settings"]["arms"]["tree k=1"]["topk_branch"] == 1 and data["machine"]["threads"] == 1
+    assert "over greedy with the same forward pass" in out and "over transformers prompt lookup at its best" in out
+    assert "2 prompts x 4 tokens x 1 repeats; 1 thread(s), float32 on cpu, torch" in out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--methods", "magic"], "There is no method 'magic'"), (["--tokens", "0"], "max_new_tokens=0"), (["--count", "0"], "at least one prompt"),
+    (["--json", "/no/such/folder/out.json"], "cannot be written"), (["--prompts", "/no/such/file"], "No such file")])
+def test_bad_bench_argument_is_one_sentence_and_exit_code_2(pair, capsys, arguments, message):
+    assert main(["bench", "--pair", pair, "--tokens", "2", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and message in error and error.count("\n") == 1

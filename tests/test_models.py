@@ -29,7 +29,7 @@ def test_pair_knows_vocabulary_smaller_context_and_eos(random_model):
     verifier.generation_config.eos_token_id = [3, 5]
     pair = ModelPair(random_model(2, context=48), verifier)
     assert (pair.vocab_size, pair.context, pair.eos_ids, pair.device) == (29, 48, {3, 5}, "cpu")
-    assert (pair.name, pair.tokenizer) == ("custom", None)
+    assert (pair.name, pair.tokenizer, pair.heads) == ("custom", None, None)
 
 
 @pytest.mark.parametrize("eos, ids", [(None, set()), (0, {0}), (7, {7}), ([7], {7})])
@@ -113,6 +113,20 @@ def test_bundled_pair_loads_in_float32_and_says_where_it_is_from(stories):
     assert len(stories.tokenizer) == stories.vocab_size
 
 
+def test_bundled_pair_has_heads_that_fit_its_verifier(stories):
+    weights = {weight.dtype for weight in stories.heads.parameters()}
+    assert stories.heads.settings["width"] == stories.verifier.config.hidden_size and weights == {torch.float32}
+    assert not stories.heads.training and len(stories.heads.h) == stories.heads.settings["heads"] >= 2
+    assert generate(stories, "One day", Cfg(max_new_tokens=3), "heads").new_ids == generate(
+        stories, "One day", Cfg(max_new_tokens=3), "greedy").new_ids
+
+
+def test_heads_follow_the_dtype_of_their_verifier():
+    pair = load_pair("stories", device="cpu", dtype=torch.bfloat16)
+    assert {weight.dtype for weight in pair.heads.parameters()} == {pair.verifier.dtype} == {torch.bfloat16}
+    assert len(generate(pair, "One day", Cfg(max_new_tokens=4), "heads").new_ids) == 4
+
+
 def test_default_pair_is_stories(monkeypatch):
     monkeypatch.delenv("SPECDEC_PAIR", raising=False)
     assert load_pair(device="cpu").name == "stories"
@@ -121,7 +135,7 @@ def test_default_pair_is_stories(monkeypatch):
 def test_local_folders_load_by_drafter_comma_verifier(saved_models):
     drafter, verifier = saved_models
     pair = load_pair(f"{drafter}, {verifier}", device="cpu")
-    assert (len(pair.drafter.transformer.h), len(pair.verifier.transformer.h)) == (1, 2)
+    assert (len(pair.drafter.transformer.h), len(pair.verifier.transformer.h), pair.heads) == (1, 2, None)
     assert generate(pair, "hello", Cfg(max_new_tokens=3)).text.startswith("hello")
 
 
@@ -197,3 +211,4 @@ def test_missing_hub_is_one_sentence_that_names_stories(tmp_path):
 def test_bundled_files_lie_inside_the_package():
     for source in (PAIRS["stories"].drafter, PAIRS["stories"].verifier):
         assert {"config.json", "model.safetensors", "tokenizer.json"} <= {path.name for path in Path(source).iterdir()}
+    assert {"config.json", "model.safetensors"} == {path.name for path in Path(PAIRS["stories"].heads).iterdir()}

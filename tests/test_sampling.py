@@ -1,10 +1,26 @@
+from collections import Counter
+
+import oracle
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from transformers import NoRepeatNGramLogitsProcessor, RepetitionPenaltyLogitsProcessor
+from scipy.stats import chisquare
+from transformers import (
+    NoRepeatNGramLogitsProcessor,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopPLogitsWarper,
+)
 
-from specdec_utils import last_token_logits, penalize, safe_top_p_filter, sample_without_replacement, softmax_with_temperature
+from specdec_utils import (
+    last_token_logits,
+    next_distribution,
+    penalize,
+    safe_top_p_filter,
+    sample_without_replacement,
+    softmax_with_temperature,
+)
 
 # Probabilities in 64ths: every sum of them is exact, so that "reaches p" has no rounding to hide behind.
 weights = st.lists(st.integers(0, 20), min_size=1, max_size=12).filter(lambda w: 0 < sum(w) <= 64)
@@ -87,6 +103,43 @@ def test_first_sample_follows_the_probabilities():
         firsts = [sample_without_replacement(probs, 2)[0] for _ in range(3000)]
     for token, p in enumerate(probs.tolist()):
         assert firsts.count(token) / 3000 == pytest.approx(p, abs=0.04)  # 4 standard deviations and more
+
+
+def test_samples_come_in_the_order_of_successive_draws():
+    """The law that the rule for draws without replacement rests on: each next one from what is left, renormalised."""
+    probs, n = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05], dtype=torch.float64), 4000
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        drawn = [tuple(sample_without_replacement(probs, 3)) for _ in range(n)]
+    law = dict(oracle.draws_without_replacement(probs.tolist(), 3))
+
+    def p_value(drawn):
+        counts = Counter(drawn)
+        return chisquare([counts[key] for key in law], [chance * n for chance in law.values()]).pvalue
+    assert sum(law.values()) == pytest.approx(1)
+    assert p_value(drawn) > 0.001
+    assert p_value(tuple(sorted(ids)) for ids in drawn) < 1e-6
+
+
+@given(st.lists(st.floats(-8, 8), min_size=1, max_size=9, unique=True), st.floats(0.2, 3), st.floats(0.01, 1) | st.just(1.0))
+def test_what_is_sampled_from_equals_transformers(logits, temperature, top_p):
+    scores = torch.tensor([logits], dtype=torch.float64)
+    probs = torch.softmax(scores[0] / temperature, dim=-1).sort(descending=True).values
+    assume((probs.diff().abs() > 1e-9).all())  # of equals either may be kept
+    assume(((probs.cumsum(0) - top_p).abs()[:-1] > 1e-9).all())  # nor does rounding decide who crosses top_p
+    expected = TemperatureLogitsWarper(temperature)(None, scores)
+    if top_p < 1:
+        expected = TopPLogitsWarper(top_p)(None, expected)
+    torch.testing.assert_close(next_distribution(scores, temperature, top_p), torch.softmax(expected, dim=-1), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_what_is_sampled_from_is_float64_and_row_by_row(dtype):
+    rows = torch.tensor([[3.0, 1.0, -2.0], [0.0, float("-inf"), 0.0]]).to(dtype)
+    probs = next_distribution(rows, 0.5, 0.9)
+    assert probs.dtype == torch.float64 and torch.equal(probs[1], next_distribution(rows[1], 0.5, 0.9))
+    torch.testing.assert_close(probs.sum(-1), torch.ones(2, dtype=torch.float64))
+    assert probs.tolist() == [[1, 0, 0], [0.5, 0, 0.5]]
 
 
 V = 11

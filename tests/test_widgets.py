@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from specdec_utils.decoding import BranchRecord, Generation, Step
 from specdec_utils.plots import BAD, GOOD, NEUTRAL, VERIFY
+from specdec_utils.records import BranchRecord, Generation, Step
 from specdec_utils.widgets import BranchStepper, branch_table, step_html, verdict_frames
 
 WORDS = [" the", " dog", " <b>", "\n", " ran", " home", ".", "<|end|>"]

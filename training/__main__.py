@@ -1,4 +1,5 @@
-"""Train and export the bundled pair: text, tokenizer, verifier, drafter, measurements. Resumes where it was stopped."""
+"""Train and export the bundled pair: text, tokenizer, verifier, drafter, Medusa heads, measurements. Resumes where it was
+stopped."""
 import argparse
 import json
 from pathlib import Path
@@ -6,10 +7,14 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from specdec_utils.heads import MedusaHeads
+
 from .card import model_card
 from .data import Windows, fixed_windows, load_stories, train_tokenizer
 from .drafter import train_drafter
 from .evaluate import evaluate
+from .heads import train_heads
+from .library import verifier_library
 from .verifier import CONTEXT, train_verifier
 
 
@@ -20,13 +25,17 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/stories"), help="checkpoints go here")
     parser.add_argument("--out", type=Path, default=Path("specdec_utils/pairs/stories"))
     parser.add_argument("--verifier-steps", type=int, default=3100)
-    parser.add_argument("--drafter-steps", type=int, default=1000)
+    parser.add_argument("--drafter-steps", type=int, default=3000)
+    parser.add_argument("--heads-steps", type=int, default=3000)
+    parser.add_argument("--verifier", type=Path, help="a finished verifier's folder: train only what learns from it")
     parser.add_argument("--seed", type=int, default=42)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     train_text, held_out_text = load_stories(args.text, args.validation)
 
-    if (args.work / "tokenizer").exists():
+    if args.verifier is not None:
+        tokenizer = AutoTokenizer.from_pretrained(args.verifier)
+    elif (args.work / "tokenizer").exists():
         tokenizer = AutoTokenizer.from_pretrained(args.work / "tokenizer")
     else:
         tokenizer = train_tokenizer(train_text)
@@ -35,17 +44,28 @@ def main() -> None:
     eos = tokenizer.eos_token_id
     windows, held_out_windows = Windows(train, eos, args.seed), fixed_windows(held_out, eos, CONTEXT)
 
-    verifier, verifier_history = train_verifier(windows, held_out_windows, len(tokenizer), args.verifier_steps, args.work,
-                                                args.seed)
-    drafter, drafter_history = train_drafter(verifier, windows, args.drafter_steps, args.work, args.seed)
+    if args.verifier is None:
+        verifier, verifier_history = train_verifier(windows, held_out_windows, len(tokenizer), args.verifier_steps, args.work,
+                                                    args.seed)
+    else:
+        verifier = AutoModelForCausalLM.from_pretrained(args.verifier, dtype=torch.float32).eval()
+        verifier_history = json.loads((args.out / "measurements.json").read_text(encoding="utf-8"))["verifier_history"]
+    library = verifier_library(verifier, windows, args.seed, args.work / "library.pt")
+    drafter, drafter_history = train_drafter(verifier, library, windows, args.drafter_steps, args.work, args.seed)
+    heads, heads_history = train_heads(verifier, library, args.heads_steps, args.work, args.seed)
 
-    for role, model in (("verifier", verifier), ("drafter", drafter)):
+    trained = {"drafter": drafter} if args.verifier is not None else {"verifier": verifier, "drafter": drafter}
+    for role, model in trained.items():
         model.half().save_pretrained(args.out / role)
         tokenizer.save_pretrained(args.out / role)
+    heads.save_pretrained(args.out / "heads")
     shipped = {role: AutoModelForCausalLM.from_pretrained(args.out / role, dtype=torch.float32).eval()
                for role in ("verifier", "drafter")}
-    card = evaluate(shipped["verifier"], shipped["drafter"], tokenizer, held_out, held_out_windows, args.seed)
-    card |= {"verifier_history": verifier_history, "drafter_history": drafter_history, "seed": args.seed,
+    shipped_heads = MedusaHeads.from_pretrained(args.out / "heads")
+    card = evaluate(shipped["verifier"], shipped["drafter"], shipped_heads, tokenizer, held_out, held_out_windows, args.seed)
+    card |= {"verifier_history": verifier_history, "drafter_history": drafter_history, "heads_history": heads_history,
+             "heads_steps": args.heads_steps, "heads_parameters": sum(p.numel() for p in shipped_heads.parameters()),
+             "library_tokens": library.ids.numel(), "drafter_inner": drafter.config.n_inner, "seed": args.seed,
              "context": CONTEXT, "width": verifier.config.n_embd, "vocabulary": len(tokenizer),
              "training_stories": len(train), "validation_stories": len(held_out), "training_tokens": windows.tokens_per_epoch,
              "verifier_steps": args.verifier_steps, "drafter_steps": args.drafter_steps}

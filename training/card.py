@@ -19,7 +19,8 @@ BPE tokenizer of {m['vocabulary']} pieces with `<|endoftext|>` as bos, eos and p
 | | layers | width | parameters | file |
 |---|---|---|---|---|
 | verifier | {m['verifier_layers']} | {m['width']} | {m['verifier_parameters'] / 1e6:.2f} M | float16 safetensors |
-| drafter | {m['drafter_layers']} | {m['width']} | {m['drafter_parameters'] / 1e6:.2f} M | float16 safetensors |
+| drafter | {m['drafter_layers']} | {m['width']} (MLP {m['drafter_inner']}) | {m['drafter_parameters'] / 1e6:.2f} M | float16 safetensors |
+| Medusa heads | {len(m['head_accuracy'])} residual blocks | {m['width']} | {m['heads_parameters'] / 1e6:.2f} M | float16 safetensors |
 
 ## Data and licence
 {m['training_stories']} stories of TinyStories (Eldan and Li, 2023, arXiv 2305.07759; licence CDLA-Sharing-1.0), about
@@ -28,11 +29,15 @@ restored by rule, so a few capitals are wrong. The text itself is not part of th
 project's licence.
 
 ## Recipe
-`python -m training --text FILE --validation FILE`, seed {m['seed']}. Verifier: {m['verifier_steps']} steps of 2,048 tokens, Muon
+`python -m training --text FILE --validation FILE`, seed {m['seed']} (drafter and heads with `--verifier FOLDER` on the verifier as
+shipped, in half precision). Verifier: {m['verifier_steps']} steps of 2,048 tokens, Muon
 (learning rate 0.02) on the blocks' matrices and AdamW (0.003) on the rest, flat for 30 % of the run and then linear to zero;
-the last third in {m['context']}-token windows. Drafter: started from the verifier's embeddings, first and last block, then
-{m['drafter_steps']} steps on KL(p || q), three batches in four on text that the verifier wrote (a third greedy, a third at
-temperature 0.7, a third at 1), the fourth on the stories in {m['context']}-token windows. Float32 throughout; both stored in
+the last third in {m['context']}-token windows. The verifier then wrote a library of {m['library_tokens'] / 1e3:.0f} thousand tokens, a quarter
+greedily, a quarter at temperature 0.7, half at 1, and drafter and heads learnt from that. Drafter: started from the
+verifier's embeddings, the attention of its first and last block and the MLPs of the two blocks at each end, then
+{m['drafter_steps']} steps on (1 - t) KL(p || q) + 2 t TV(p, q), t going from 0 to 1, three batches in four from the library, the fourth
+stories in {m['context']}-token windows. Heads: {m['heads_steps']} steps on KL to the verifier's own distributions, the verifier left as it is.
+Float32 throughout; both stored in
 half precision and measured as stored. One thing differs from a fresh run: the shipped verifier's run was planned for 3,700
 steps and cut to 3,100 at step 1,200, so that its learning rate was still flat between steps 930 and 1,200.
 
@@ -53,11 +58,15 @@ Loss in nats a token on the held-out stories, packed into {m['context']}-token w
 | acceptance, mean of sum(min(p, q)) | {greedy['sum_min_p_q']:.3f} | **{sampled['sum_min_p_q']:.3f}** |
 | the same by quarter of the text | {', '.join(f'{x:.3f}' for x in greedy['sum_min_p_q_by_quarter'])} | {', '.join(f'{x:.3f}' for x in sampled['sum_min_p_q_by_quarter'])} |
 
+First choice of Medusa head 1, 2, ... = the verifier's greedy token, on its greedy text: {', '.join(f'{x:.3f}' for x in m['head_accuracy'])}.
+
 Time of one cached pass behind 100 tokens (one thread of a shared two-core CPU, medians of interleaved runs, noisy): verifier
 one token {m['verifier_ms']['1']:.1f} ms, drafter {m['drafter_ms']:.1f} ms, so c = **{m['c']:.3f}**. v(n), the cost of n tokens over the cost of
 one: {_pieces(m['v'], '{:.2f}')}.
 
-Six openings, 60 greedy tokens each; {m['openings_without_repeat']} of {len(m['openings'])} repeat no sentence word for word:
+Six openings, 60 greedy tokens each; {m['openings_without_repeat']} of {len(m['openings'])} repeat no sentence word for word. They are the last six of the
+benchmark's {m['all_openings']} openings, of which {m['all_without_repeat']} repeat none ({m['all_begun_without_repeat']} when begun as every story in training begins, behind
+`<|endoftext|>`); of {m['held_out_openings']} held-out stories continued from their first eight tokens, {m['held_out_without_repeat']} repeat none:
 
 {texts}
 

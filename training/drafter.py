@@ -46,7 +46,7 @@ def distillation_loss(p: torch.Tensor, q: torch.Tensor, progress: float) -> torc
 def train_drafter(verifier: GPT2LMHeadModel, library: Library, train: Windows, steps: int, folder: Path, seed: int,
                   rows: int = 8) -> tuple[GPT2LMHeadModel, list[dict]]:
     """Distil on the verifier's own text, every fourth batch on stories in full windows so that late positions are learnt."""
-    drafter = new_model(DRAFTER_LAYERS, verifier.config.vocab_size, train.eos, seed,
+    drafter = new_model(DRAFTER_LAYERS, verifier.config.vocab_size, train.eos, seed, verifier.config.n_embd, verifier.config.n_head,
                         inner=2 * 4 * verifier.config.n_embd)
     start_from(drafter, verifier)
 

@@ -5,11 +5,14 @@ import time
 import torch
 from transformers import GPT2LMHeadModel
 
+from specdec_utils.heads import MedusaHeads
+from specdec_utils.prompts import OPENINGS
+
+from .heads import head_accuracy
 from .library import write_text
 from .verifier import validation_loss
 
-OPENINGS = ("Once upon a time there was a little girl who", "Tom had a big red ball.", "One day, a small dog",
-            "Lily and her mom went to the park.", "The sun was bright and the birds", "Ben was sad because")
+NAMED = OPENINGS[-6:]  # the openings whose continuations the model card shows
 
 
 @torch.inference_mode()
@@ -53,20 +56,26 @@ def repeated_sentence(text: str) -> bool:
     return len(set(sentences)) < len(sentences)
 
 
-def evaluate(verifier: GPT2LMHeadModel, drafter: GPT2LMHeadModel, tokenizer, stories: list[list[int]],
+def evaluate(verifier: GPT2LMHeadModel, drafter: GPT2LMHeadModel, heads: MedusaHeads, tokenizer, stories: list[list[int]],
              windows: torch.Tensor, seed: int) -> dict:
-    """Every measurement of the model card. `stories`: validation stories as ids; `windows` [N, 512]: the same, packed."""
+    """Every measurement of the model card. `stories`: validation stories as ids; `windows` [N, 512]: the same, packed.
+
+    The openings of the benchmark are continued as they are and, as stories begin in training, behind an end-of-text token.
+    """
     losses = validation_loss(verifier, windows)
     half = windows.shape[1] // 2
     torch.manual_seed(seed)
     openings = validation_openings(stories, verifier.config.eos_token_id)
     length, rows = 128, len(openings)
-    greedy = write_text(verifier, openings, length, torch.zeros(rows))[0]
-    sampled = write_text(verifier, openings, length, torch.ones(rows))[0]
-    texts = {}
+    greedy, greedy_hidden = write_text(verifier, openings, length, torch.zeros(rows))
+    sampled, _ = write_text(verifier, openings, length, torch.ones(rows))
+    eos, texts, begun = torch.tensor([[verifier.config.eos_token_id]]), {}, []
     for opening in OPENINGS:
         ids = tokenizer(opening, return_tensors="pt")["input_ids"]
         texts[opening] = tokenizer.decode(write_text(verifier, ids, 60, torch.zeros(1))[0][0])
+        begun.append(tokenizer.decode(write_text(verifier, torch.cat([eos, ids], dim=1), 60, torch.zeros(1))[0][0, 1:]))
+    short = write_text(verifier, openings[:, :9], 60, torch.zeros(rows))[0]
+    held_out = [tokenizer.decode(row[1:]) for row in short]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     times, draft = pass_times(verifier, (1, 2, 4, 5, 8, 16)), pass_times(drafter, (1,))
@@ -76,7 +85,12 @@ def evaluate(verifier: GPT2LMHeadModel, drafter: GPT2LMHeadModel, tokenizer, sto
         "loss_256_511": statistics.mean(losses[half - 1:]),
         "greedy_text": agreement(verifier, drafter, greedy, openings.shape[1]),
         "sampled_text": agreement(verifier, drafter, sampled, openings.shape[1]),
+        "head_accuracy": head_accuracy(verifier, heads, greedy, greedy_hidden, openings.shape[1]),
         "verifier_ms": times, "drafter_ms": draft[1], "c": draft[1] / times[1],
         "v": {n: t / times[1] for n, t in times.items()},
-        "openings": texts, "openings_without_repeat": sum(not repeated_sentence(text) for text in texts.values()),
+        "openings": {opening: texts[opening] for opening in NAMED},
+        "openings_without_repeat": sum(not repeated_sentence(texts[opening]) for opening in NAMED),
+        "all_openings": len(texts), "all_without_repeat": sum(not repeated_sentence(text) for text in texts.values()),
+        "all_begun_without_repeat": sum(not repeated_sentence(text) for text in begun),
+        "held_out_openings": rows, "held_out_without_repeat": sum(not repeated_sentence(text) for text in held_out),
     }

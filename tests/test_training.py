@@ -1,0 +1,89 @@
+"""How the bundled pair is made, on a verifier small enough to train with in a second."""
+import pytest
+import torch
+
+from training.data import Windows
+from training.drafter import distillation_loss, start_from, train_drafter
+from training.evaluate import repeated_sentence
+from training.heads import head_accuracy, train_heads
+from training.library import verifier_library, write_text
+from training.verifier import new_model
+
+EOS = 0
+
+
+@pytest.fixture(scope="module")
+def verifier():
+    with torch.random.fork_rng():
+        model = new_model(2, 40, EOS, seed=3, width=16, heads=2).eval()
+    with torch.no_grad():
+        model.transformer.wte.weight.mul_(30)  # no two logits nearly tie
+    return model
+
+
+@pytest.fixture(scope="module")
+def windows():
+    rng = torch.Generator().manual_seed(1)
+    return Windows([torch.randint(1, 40, (30,), generator=rng).tolist() for _ in range(60)], EOS, seed=1)
+
+
+@pytest.fixture(scope="module")
+def library(verifier, windows, tmp_path_factory):
+    with torch.random.fork_rng():
+        return verifier_library(verifier, windows, 5, tmp_path_factory.mktemp("runs") / "library.pt", batches=2, rows=4, opening=6, length=24)
+
+
+def test_library_rows_are_the_verifiers_text_with_the_states_it_had(verifier, library):
+    assert library.ids.shape == (8, 24) and library.hidden.shape == (8, 24, 16)
+    logits = verifier(library.ids).logits
+    torch.testing.assert_close(verifier.lm_head(library.hidden.float()), logits, atol=5e-2, rtol=0)
+    greedy = library.ids[0::4]  # every fourth row is written greedily
+    assert torch.equal(verifier(greedy).logits[:, 5:-1].argmax(-1), greedy[:, 6:])
+
+
+def test_text_is_written_greedily_at_temperature_zero_and_otherwise_not(verifier):
+    opening = torch.tensor([[EOS, 5, 6]] * 2)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        ids, _ = write_text(verifier, opening, 12, torch.tensor([0.0, 5.0]))
+    assert ids.shape == (2, 15) and not torch.equal(ids[0], ids[1])
+
+
+def test_a_librarys_batch_depends_on_its_seed_alone(library):
+    assert torch.equal(library.batch(3, 7)[0], library.batch(3, 7)[0])
+    assert not torch.equal(library.batch(3, 7)[0], library.batch(3, 8)[0])
+
+
+def test_distillation_loss_goes_from_kl_to_twice_the_total_variation():
+    p, q = torch.randn(5, 9), torch.randn(5, 9)
+    one, two = torch.softmax(p, -1), torch.softmax(q, -1)
+    kl = (one * (one / two).log()).sum(-1).mean()
+    torch.testing.assert_close(distillation_loss(p, q, 0.0), kl)
+    torch.testing.assert_close(distillation_loss(p, q, 1.0), 2 * (1 - torch.minimum(one, two).sum(-1).mean()))
+    assert distillation_loss(p, p, 0.5).abs() < 1e-6
+
+
+def test_drafter_starts_with_the_mlps_of_two_blocks_side_by_side(verifier):
+    drafter = new_model(2, 40, EOS, seed=4, width=16, heads=2, inner=128)
+    start_from(drafter, verifier)
+    x = torch.randn(3, 16)
+    first, second = verifier.transformer.h[0].mlp, verifier.transformer.h[1].mlp
+    torch.testing.assert_close(drafter.transformer.h[0].mlp(x), first(x) + second(x))
+    assert torch.equal(drafter.transformer.wte.weight, verifier.transformer.wte.weight)
+
+
+def test_drafter_and_heads_learn_and_go_on_from_their_checkpoint(verifier, windows, library, tmp_path):
+    with torch.random.fork_rng():
+        _, history = train_drafter(verifier, library, windows, 6, tmp_path, seed=2, rows=4)
+        assert history[-1]["step"] == 6 and (tmp_path / "drafter.pt").exists()
+        heads, history = train_heads(verifier, library, 40, tmp_path, seed=2, rows=4)
+        again, same = train_heads(verifier, library, 40, tmp_path, seed=2, rows=4)
+    assert history == same and history[-1]["step"] == 40
+    assert all(torch.equal(a, b) for a, b in zip(heads.state_dict().values(), again.state_dict().values()))
+    accuracy = head_accuracy(verifier, heads, library.ids, library.hidden, 6)
+    assert len(accuracy) == 4 and all(0 <= share <= 1 for share in accuracy)
+
+
+@pytest.mark.parametrize("text, repeats", [("He ran. He sat. He ran.", True), ("He ran. He sat!", False), ("Yes. Yes. Yes.", False)])
+def test_repeated_sentences_are_found_word_for_word(text, repeats):
+    assert repeated_sentence(text) is repeats
