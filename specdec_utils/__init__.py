@@ -5,6 +5,7 @@ from .cached import CachedModel, cached_model
 from .config import Cfg
 from .decoding import METHODS, generate, greedy_generate, medusa_generate
 from .device import pick_device, seed_everything
+from .diagnose import Diagnosis, diagnose
 from .drafting import (
     Branch,
     draft_tree,

@@ -31,8 +31,11 @@ class CachedModel:
 
         Without `mask` they continue the sequence. With it they form a tree: `mask` [n, m] (bool) says which of the last m
         positions, themselves included, each one attends to (all earlier ones are seen by all), and `positions` [n] where
-        each one stands. One forward pass. Leaving out `positions` of a tree gives silently wrong logits.
+        each one stands. One forward pass. Raises ValueError for a mask without positions: without
+        them a tree's logits would be silently wrong.
         """
+        if mask is not None and positions is None:
+            raise ValueError("A mask needs positions: say for each token where in the text it stands.")
         device, n, options = self.model.device, len(tokens), {}
         if mask is not None:
             seen = torch.ones(n, self.length + n - mask.shape[1], dtype=torch.bool)
@@ -55,7 +58,7 @@ class CachedModel:
             for layer in self.cache.layers:
                 index = torch.tensor([*range(prefix), *slots], device=layer.keys.device)
                 layer.keys, layer.values = layer.keys.index_select(2, index), layer.values.index_select(2, index)
-        elif self.length > stay:  # crop(0) would not mean "drop nothing"
+        elif self.length > stay:  # crop(0) has not always meant "drop nothing"
             self.cache.crop(stay - self.length)
         self.length = stay
 

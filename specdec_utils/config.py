@@ -37,8 +37,9 @@ class Cfg:
     "branches". acceptance: the rule of `acceptance.RULES` that judges a sampled run; "auto" takes the one that fits the draft
     and is the only choice that cannot be wrong; "typical_lossy" is not exact. adaptive_span: let the span follow the
     acceptance seen so far, from 1 to twice draft_span. draft_confidence: draft no further where the drafter's probability of
-    the whole path would fall below it (in [0, 1)). lookup_first: with method "tree", where the last so many tokens stood in the text before, take what followed
-    them as the draft and leave the drafter alone (0 = off). lean: take the lean forward pass for models that it knows.
+    the whole path would fall below it (in [0, 1)). lookup_first: with method "tree", where the last so many tokens stood in
+    the text before, take what followed them as the draft and leave the drafter alone (0 = off). lean: take the lean forward
+    pass for models that it knows.
 
     Raises ValueError naming the field, the value and the range.
     """

@@ -100,9 +100,10 @@ def _read(logits: torch.Tensor) -> list[int]:
 
 def measure_pass_times(pair: ModelPair, sizes: Sequence[int] = (1, 2, 3, 4, 6, 8, 12, 16, 24), context: int = 80,
                        repeats: int = 40, lean: bool = True) -> PassTimes:
-    """Median time of one cached pass over n new tokens behind `context` tokens, for n in `sizes`, both models interleaved.
+    """Time of one cached pass over n new tokens behind `context` tokens, for n in `sizes`, both models interleaved.
 
-    What a pass is followed by in every step, a softmax and a read of the best tokens, is timed with it.
+    The lower quartile of `repeats` passes: whatever else the machine does can only make a pass slower. What a pass is followed
+    by in every step, a softmax and a read of the best tokens, is timed with it.
     """
     models = {role: cached_model(getattr(pair, role), context + max(sizes), lean) for role in ("verifier", "drafter")}
     special = {getattr(pair, role).config.pad_token_id for role in models} | pair.eos_ids  # `transformers` warns of padding
@@ -118,8 +119,8 @@ def measure_pass_times(pair: ModelPair, sizes: Sequence[int] = (1, 2, 3, 4, 6, 8
                 _read(model.feed(tokens[:n], n))
                 times[role][n].append(time.perf_counter() - began)
                 model.keep(context, [])
-    medians = {role: {n: statistics.median(runs[1:]) for n, runs in of_role.items()} for role, of_role in times.items()}
-    return PassTimes(medians["verifier"], medians["drafter"], context)
+    quiet = {role: {n: sorted(runs[1:])[(len(runs) - 1) // 4] for n, runs in of_role.items()} for role, of_role in times.items()}
+    return PassTimes(quiet["verifier"], quiet["drafter"], context)
 
 
 def _drafter_widths(tree: TokenTree, calls: int) -> list[int]:

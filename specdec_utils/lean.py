@@ -56,6 +56,8 @@ class LeanGPT2:
     def feed(self, tokens: list[int], wanted: int = 1, positions: list[int] | None = None,
              mask: torch.Tensor | None = None, hidden: bool = False) -> torch.Tensor:
         """See `CachedModel.feed`."""
+        if mask is not None and positions is None:
+            raise ValueError("A mask needs positions: say for each token where in the text it stands.")
         n, start = len(tokens), self.length
         end, shape = start + n, (self.width,)
         x = self.tokens[tokens] + (self.places[start:end] if positions is None else self.places[positions])

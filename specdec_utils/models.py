@@ -149,6 +149,8 @@ def load_pair(name: str | None = None, device: str | None = None, dtype: torch.d
     check_same_vocabulary(*tokenizers)
     models = [_load(AutoModelForCausalLM, source, name, dtype=dtype or torch.float32).to(device)
               for source in (drafter_id, verifier_id)]
+    for model in models:  # one sequence at a time is never padded, and `transformers` warns where EOS doubles as padding
+        model.config.pad_token_id = None
     folder = PAIRS[name].heads if name in PAIRS else None
     heads = MedusaHeads.from_pretrained(folder).to(device, models[1].dtype) if folder else None
     return ModelPair(*models, tokenizer=tokenizers[1], name=name, heads=heads)

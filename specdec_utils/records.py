@@ -93,7 +93,8 @@ def finish_record(step: Step) -> None:
         nodes = tree.path(leaf)
         tokens = [tree.tokens[node] for node in nodes]
         both = min(len(tokens), len(written))
-        kept = next((i for i in range(both) if tokens[i] != written[i]), both)
+        same = next((i for i in range(both) if tokens[i] != written[i]), both)
+        kept = min(same, len(step.path))  # a lossy rule may refuse a token and then draw the same one itself
         mismatched, asked = kept < both, kept + 1
         step.branches.append(BranchRecord(
             tokens, [tree.probs[node] for node in nodes], written[:asked], step.new_probs[:min(asked, len(written))],

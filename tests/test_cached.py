@@ -305,3 +305,11 @@ def test_sliding_drafter_is_in_the_way_of_those_methods_only_that_use_it(sliding
     for method in ("one_pass", "tree"):
         with pytest.raises(ValueError, match="MistralForCausalLM keeps a sliding window"):
             generate(pair, prompt, Cfg(max_new_tokens=8), method)
+
+
+@pytest.mark.parametrize("lean", [True, False])
+def test_mask_without_positions_is_refused(random_model, lean):
+    model = cached_model(random_model(1), 16, lean)
+    with pytest.raises(ValueError, match="A mask needs positions"):
+        model.feed([1, 2], 2, mask=torch.ones(2, 2, dtype=torch.bool))
+    assert (model.length, model.calls) == (0, 0)

@@ -12,7 +12,7 @@ def test_defaults_are_the_documented_ones():
     assert dataclasses.asdict(Cfg()) == {
         "max_new_tokens": 30, "temperature": 0.8, "top_p": 0.9, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0,
         "topk_branch": 4, "draft_span": 3, "do_sample": False, "acceptance": "auto", "seed": 42, "debug": False, "draft": "auto",
-        "adaptive_span": False, "draft_confidence": 0.0, "lean": True}
+        "adaptive_span": False, "draft_confidence": 0.0, "lookup_first": 0, "lean": True}
 
 
 def test_settings_cannot_be_changed_after_construction():
@@ -31,7 +31,7 @@ def test_settings_cannot_be_changed_after_construction():
     ("acceptance", None, "one of ['auto', 'single_draft'"), ("draft", "best", "one of ['auto', 'branches', 'paths', 'top']"),
     ("draft", None, "one of ['auto'"), ("adaptive_span", 1, "True or False"), ("lean", None, "True or False"),
     ("draft_confidence", 1, "[0, 1)"), ("draft_confidence", -0.1, "[0, 1)"), ("draft_confidence", float("nan"), "[0, 1)"),
-    ("draft_confidence", True, "[0, 1)")])
+    ("draft_confidence", True, "[0, 1)"), ("lookup_first", -1, "at least 0"), ("lookup_first", True, "whole number")])
 def test_error_names_field_value_and_range(field, value, wanted):
     with pytest.raises(ValueError, match=re.escape(f"{field}={value!r} is not usable")) as caught:
         Cfg(**{field: value})

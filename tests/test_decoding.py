@@ -9,6 +9,8 @@ from specdec_utils import (
     Cfg,
     LeanGPT2,
     ModelPair,
+    Step,
+    TokenTree,
     count_calls,
     generate,
     greedy_generate,
@@ -18,6 +20,7 @@ from specdec_utils import (
     safe_top_p_filter,
 )
 from specdec_utils.decoding import check_method, methods_of
+from specdec_utils.records import finish_record
 
 PROMPT = torch.tensor([[5, 17, 3, 9]])
 ALL = list(METHODS)
@@ -101,6 +104,13 @@ def test_step_that_an_eos_cut_says_so(counting, method, offset):
     assert branch.tokens == list(range(6, 14)) and branch.accepted == offset + 1 and not branch.mismatched
     assert branch.choices == step.new_ids == list(range(6, 7 + offset)) and step.extra is None
     assert len(branch.choice_probs) == offset + 1
+
+
+@pytest.mark.parametrize("method", ["medusa_lite", "one_pass", "tree"])
+def test_correction_behind_an_eos_is_no_part_of_the_record(counting, method):
+    pair = counting(draft=lambda token: token + (2 if token == 7 else 1), sharpness=9.0, eos=6)
+    (step,) = generate(pair, start(5), Cfg(max_new_tokens=9, topk_branch=1, draft_span=4), method).steps  # 6 7 and, for 9, 8
+    assert (step.new_ids, step.extra) == ([6], None)
 
 
 @pytest.mark.parametrize("method", ALL)
@@ -370,6 +380,13 @@ def test_steps_join_up_to_the_output(random_pairs, method):
         assert step.context == written and step.new_ids
         written += len(step.new_ids)
     assert [token for step in out.steps for token in step.new_ids] == out.new_ids and out.prompt_ids == [5, 17, 3, 9]
+
+
+def test_token_that_a_lossy_rule_refuses_and_then_draws_counts_as_refused():
+    step = Step(4, [], None, [7], 7, tree=TokenTree.from_branches([[7, 3], [8]]), node_probs=[0.01, 0.5, 0.02], new_probs=[0.01])
+    finish_record(step)
+    assert [(branch.accepted, branch.mismatched, branch.score) for branch in step.branches] == [(0, True, -1), (0, True, -1)]
+    assert (step.branches[0].choices, step.extra) == ([7], 7)
 
 
 @pytest.mark.parametrize("method", [method for method in ALL if method not in ("greedy", "lookup", "heads")])

@@ -299,9 +299,11 @@ def test_drafter_reads_every_token_of_an_accepted_text_once(random_model, monkey
 
 @pytest.mark.parametrize("draft", ["branches", "paths", "top"])
 @pytest.mark.parametrize("kind", ["random", "wrong", "right"])
-def test_drafters_cache_is_kept_between_steps(random_pairs, monkeypatch, kind, draft):
-    """A step's first read is what the step before added and did not draft: one token, or two where a leaf was accepted."""
-    cfg = Cfg(max_new_tokens=24, draft=draft, temperature=2.0, topk_branch=3, draft_span=3, lean=False)
+@pytest.mark.parametrize("lookup_first", [0, 1])
+def test_drafters_cache_is_kept_between_steps(random_pairs, monkeypatch, kind, draft, lookup_first):
+    """A drafted step's first read is what was added since the last one and was not drafted from: one token, or two where a leaf
+    was accepted; more behind steps that looked their draft up."""
+    cfg = Cfg(max_new_tokens=24, draft=draft, temperature=2.0, topk_branch=3, draft_span=3, lean=False, lookup_first=lookup_first)
     reads, out = drafter_reads(monkeypatch, random_pairs[kind], cfg)
     assert len(reads) == out.drafter_calls
     text, passes = out.prompt_ids + out.new_ids, iter(reads)
