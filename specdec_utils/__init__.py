@@ -3,6 +3,7 @@ from .acceptance import RULES, accept_greedy, accept_sampled, accept_until_misma
 from .benchmark import Comparison, compare, time_it
 from .cached import CachedModel, cached_model
 from .config import Cfg
+from .cost import acceptance_rate, best_gamma, expected_tokens, predicted_speedup
 from .decoding import METHODS, generate, greedy_generate, medusa_generate
 from .device import pick_device, seed_everything
 from .diagnose import Diagnosis, diagnose

@@ -8,24 +8,24 @@ import torch
 
 from .benchmark import Comparison, compare
 from .config import Cfg
-from .cost import measure_overhead, measure_pass_times, predict_from_records
+from .cost import measure_drafting, measure_overhead, measure_pass_times, predict_from_records
 from .decoding import METHODS, methods_of
 from .models import PAIRS, ModelPair, load_pair
 from .peers import PEERS
 from .plots import comparison_figure
 from .prompts import OPENINGS
 
-# label -> (method or peer, what differs from the common settings); the spans and widths are the best of those tried on `stories`
+# label -> (method or peer, what differs from the common settings): good settings for `stories`, found by a sweep
 ARMS: dict[str, tuple[str, dict]] = {
     "greedy": ("greedy", {}),
     "medusa_lite": ("medusa_lite", {}),
     "one_pass": ("one_pass", {}),
-    "tree": ("tree", {"topk_branch": 3, "draft_span": 8, "draft_confidence": 0.05}),
-    "tree k=1": ("tree", {"topk_branch": 1, "draft_span": 6}),
-    "tree + lookup": ("tree", {"topk_branch": 2, "draft_span": 6, "lookup_first": 3}),
-    "tree k=1 + lookup": ("tree", {"topk_branch": 1, "draft_span": 6, "lookup_first": 3}),
+    "tree": ("tree", {"topk_branch": 2, "draft_span": 5}),
+    "tree k=1": ("tree", {"topk_branch": 1, "draft_span": 5}),
+    "tree + lookup": ("tree", {"topk_branch": 2, "draft_span": 5, "lookup_first": 3}),
+    "tree k=1 + lookup": ("tree", {"topk_branch": 1, "draft_span": 5, "lookup_first": 3}),
     "lookup": ("lookup", {"draft_span": 5}),
-    "heads": ("heads", {"topk_branch": 3, "draft_span": 4}),
+    "heads": ("heads", {"topk_branch": 2, "draft_span": 3}),
     "hf-greedy": ("hf-greedy", {}),
     "hf-assisted": ("hf-assisted", {}),
     "hf-assisted 3": ("hf-assisted-fixed", {"draft_span": 3}),
@@ -55,14 +55,17 @@ def best_of(table: Comparison, methods: set[str]) -> str | None:
     return max(labels, key=lambda label: table.row(label).speedup[1], default=None)
 
 
-def predictions(pair: ModelPair, table: Comparison, cfg: Cfg) -> dict[str, float]:
-    """label -> speed over greedy as the cost model predicts it from pass times and tree shapes, for every cached method."""
-    prompt = torch.tensor([table.generations["greedy"][0].prompt_ids])
-    context = round(sum(len(run.prompt_ids) + len(run.new_ids) / 2 for run in table.generations["greedy"]) / table.settings["prompts"])
-    times = measure_pass_times(pair, context=min(context, pair.context - 24), lean=cfg.lean)
-    overhead = measure_overhead(pair, prompt, times, cfg)
-    return {label: predict_from_records(table.generations[label], times, overhead) for label, arm in table.settings["arms"].items()
-            if arm["method"] in METHODS and arm["method"] != "medusa_lite"}
+def predictions(pair: ModelPair, table: Comparison, arms: dict[str, tuple[str, Cfg]]) -> dict[str, float]:
+    """label -> speed over greedy as the cost model predicts it, for every cached method among `arms`: from single pass times,
+    the tree sizes and acceptances in the records, and what a step takes beside its passes."""
+    runs = table.generations["greedy"]
+    prompt = torch.tensor([runs[-1].prompt_ids], device=pair.device)
+    context = round(sum(len(run.prompt_ids) + len(run.new_ids) / 2 for run in runs) / len(runs))
+    times = measure_pass_times(pair, context=min(context, pair.context - 24))
+    overhead = measure_overhead(pair, prompt, times, arms["greedy"][1])
+    return {label: predict_from_records(table.generations[label], times, overhead,
+                                        0.0 if method == "greedy" else measure_drafting(pair, prompt, times, cfg, method))
+            for label, (method, cfg) in arms.items() if method in METHODS and method != "medusa_lite"}
 
 
 def context_growth(pair: ModelPair, short: int = 50, long: int = 450, lean: bool = True) -> float:
@@ -107,8 +110,9 @@ def main(argv: list[str]) -> int:
     prompts = [line for line in lines if line.strip()][:args.count]
     pair = load_pair(args.pair)
     wanted = None if args.methods is None else [name.strip() for name in args.methods.split(",")]
-    table = compare(pair, prompts, cfg, bench_arms(pair, cfg, wanted), args.repeats, progress=True)
-    predicted, growth = predictions(pair, table, cfg), {}
+    arms = {"greedy": ("greedy", cfg)} | bench_arms(pair, cfg, wanted)
+    table = compare(pair, prompts, cfg, arms, args.repeats, progress=True)
+    predicted, growth = predictions(pair, table, arms), {}
     if pair.context >= 475:
         growth = {"lean": context_growth(pair), "transformers": context_growth(pair, lean=False)}
     print(table, "", *ratio_lines(table), sep="\n")

@@ -61,12 +61,11 @@ class LeanGPT2:
         n, start = len(tokens), self.length
         end, shape = start + n, (self.width,)
         x = self.tokens[tokens] + (self.places[start:end] if positions is None else self.places[positions])
-        if n == 1 and mask is None:
-            bias = None
-        elif mask is None:
-            bias = torch.ones(n, end, dtype=torch.bool).tril_(start)
-        else:
-            bias = torch.cat([torch.ones(n, end - mask.shape[1], dtype=torch.bool), mask], dim=1)
+        bias = None
+        if mask is not None or n > 1:
+            own = torch.ones(n, n, dtype=torch.bool).tril_() if mask is None else mask
+            bias = x.new_zeros(n, end)  # numbers, since a mask of booleans would be turned into them in every layer
+            bias[:, end - own.shape[1]:].masked_fill_(~own, float("-inf"))
         for g1, b1, w_qkv, b_qkv, w_att, b_att, g2, b2, w_up, b_up, w_down, b_down, keys, values in self.layers:
             qkv = torch.addmm(b_qkv, F.layer_norm(x, shape, g1, b1, self.eps), w_qkv).view(n, 3, self.heads, -1)
             q, k, v = qkv.permute(1, 2, 0, 3)

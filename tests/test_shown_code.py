@@ -12,7 +12,8 @@ MUST_BE_SHOWN = {
     "softmax_with_temperature", "safe_top_p_filter", "sample_without_replacement", "drafter_sample_first_tokens",
     "drafter_rollout_greedy", "drafter_propose", "last_token_logits", "verifier_next_token", "verifier_choices",
     "accept_until_mismatch", "score_branch", "seed_everything", "append_token", "pretty_token", "CachedModel", "verify_tree",
-    "accept_greedy", "accept_sampled", "heads_tree", "lookup_tree",
+    "accept_greedy", "accept_sampled", "heads_tree", "lookup_tree", "expected_tokens", "predicted_speedup",
+    "best_gamma", "acceptance_rate", "penalize",
 }
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
