@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("specdec_utils/pairs/stories"))
     parser.add_argument("--verifier-steps", type=int, default=3100)
     parser.add_argument("--drafter-steps", type=int, default=3000)
-    parser.add_argument("--heads-steps", type=int, default=3000)
+    parser.add_argument("--heads-steps", type=int, default=1800)
     parser.add_argument("--verifier", type=Path, help="a finished verifier's folder: train only what learns from it")
     parser.add_argument("--seed", type=int, default=42)
     args = parser.parse_args()

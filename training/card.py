@@ -37,7 +37,7 @@ greedily, a quarter at temperature 0.7, half at 1, and drafter and heads learnt 
 verifier's embeddings, the attention of its first and last block and the MLPs of the two blocks at each end, then
 {m['drafter_steps']} steps on (1 - t) KL(p || q) + 2 t TV(p, q), t going from 0 to 1, three batches in four from the library, the fourth
 stories in {m['context']}-token windows. Heads: {m['heads_steps']} steps on KL to the verifier's own distributions, the verifier left as it is.
-Float32 throughout; both stored in
+Float32 throughout; all stored in
 half precision and measured as stored. One thing differs from a fresh run: the shipped verifier's run was planned for 3,700
 steps and cut to 3,100 at step 1,200, so that its learning rate was still flat between steps 930 and 1,200.
 
