@@ -60,8 +60,10 @@ Loss in nats a token on the held-out stories, packed into {m['context']}-token w
 
 First choice of Medusa head 1, 2, ... = the verifier's greedy token, on its greedy text: {', '.join(f'{x:.3f}' for x in m['head_accuracy'])}.
 
-Time of one cached pass behind 100 tokens (one thread of a shared two-core CPU, medians of interleaved runs, noisy): verifier
-one token {m['verifier_ms']['1']:.1f} ms, drafter {m['drafter_ms']:.1f} ms, so c = **{m['c']:.3f}**. v(n), the cost of n tokens over the cost of
+Time of one cached pass behind 100 tokens (one thread of a shared two-core CPU, medians of seven rounds, noisy): verifier
+one token {m['verifier_ms']['1']:.1f} ms, drafter {m['drafter_ms']:.1f} ms, so c = **{m['c']:.3f}** ({m['c_range'][0]:.3f} to {m['c_range'][1]:.3f} over the rounds). That is each model
+called again and again; in turn with the verifier, which pushes the drafter's weights out of the processor's cache, c = {m['c_in_turn']:.3f}.
+v(n), the cost of n tokens over the cost of
 one: {_pieces(m['v'], '{:.2f}')}.
 
 Six openings, 60 greedy tokens each; {m['openings_without_repeat']} of {len(m['openings'])} repeat no sentence word for word. They are the last six of the

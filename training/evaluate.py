@@ -5,7 +5,9 @@ import time
 import torch
 from transformers import GPT2LMHeadModel
 
+from specdec_utils.cost import measure_pass_times
 from specdec_utils.heads import MedusaHeads
+from specdec_utils.models import ModelPair
 from specdec_utils.prompts import OPENINGS
 
 from .heads import head_accuracy
@@ -78,7 +80,11 @@ def evaluate(verifier: GPT2LMHeadModel, drafter: GPT2LMHeadModel, heads: MedusaH
     held_out = [tokenizer.decode(row[1:]) for row in short]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    times, draft = pass_times(verifier, (1, 2, 4, 5, 8, 16)), pass_times(drafter, (1,))
+    rounds = [(pass_times(verifier, (1, 2, 4, 5, 8, 16)), pass_times(drafter, (1,))[1]) for _ in range(7)]
+    times = {n: statistics.median(of_verifier[n] for of_verifier, _ in rounds) for n in rounds[0][0]}
+    draft = statistics.median(of_drafter for _, of_drafter in rounds)
+    ratios = [of_drafter / of_verifier[1] for of_verifier, of_drafter in rounds]
+    in_turn = measure_pass_times(ModelPair(drafter, verifier), (1, 2), context=100, lean=False).c
     torch.set_num_threads(threads)
     return {
         "loss": statistics.mean(losses), "loss_0_255": statistics.mean(losses[:half - 1]),
@@ -86,7 +92,8 @@ def evaluate(verifier: GPT2LMHeadModel, drafter: GPT2LMHeadModel, heads: MedusaH
         "greedy_text": agreement(verifier, drafter, greedy, openings.shape[1]),
         "sampled_text": agreement(verifier, drafter, sampled, openings.shape[1]),
         "head_accuracy": head_accuracy(verifier, heads, greedy, greedy_hidden, openings.shape[1]),
-        "verifier_ms": times, "drafter_ms": draft[1], "c": draft[1] / times[1],
+        "verifier_ms": times, "drafter_ms": draft, "c": statistics.median(ratios), "c_range": [min(ratios), max(ratios)],
+        "c_in_turn": in_turn,
         "v": {n: t / times[1] for n, t in times.items()},
         "openings": {opening: texts[opening] for opening in NAMED},
         "openings_without_repeat": sum(not repeated_sentence(texts[opening]) for opening in NAMED),
