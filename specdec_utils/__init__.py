@@ -1,28 +1,35 @@
 """Helpers of the speculative decoding course: propose, verify, accept, advance."""
-from .acceptance import RULES, accept_greedy, accept_sampled, accept_until_mismatch, score_branch
-from .benchmark import Comparison, compare, time_it
-from .cached import CachedModel, cached_model
-from .config import Cfg
-from .cost import acceptance_rate, best_gamma, expected_tokens, predicted_speedup
-from .decoding import METHODS, generate, greedy_generate, medusa_generate
-from .device import pick_device, seed_everything
-from .diagnose import Diagnosis, diagnose
-from .drafting import (
+from types import ModuleType as _ModuleType
+
+from .decode.accept import RULES, accept_greedy, accept_sampled, accept_until_mismatch, score_branch
+from .decode.advance import generate, greedy_generate, medusa_generate
+from .decode.methods import METHODS
+from .decode.original import count_calls, medusa_step
+from .decode.propose.heads import heads_tree
+from .decode.propose.lookup import lookup_tree
+from .decode.propose.rollouts import (
     Branch,
-    draft_tree,
     drafter_propose,
     drafter_rollout_greedy,
     drafter_sample_first_tokens,
     drafter_sample_first_tokens_basic,
-    heads_tree,
-    lookup_tree,
 )
-from .heads import MedusaHeads
-from .lean import LeanGPT2
-from .models import PAIRS, ModelPair, check_same_vocabulary, ensure_special_tokens, load_pair
-from .original import count_calls, medusa_step
-from .records import BranchRecord, Generation, Step
-from .sampling import (
+from .decode.propose.small_model import draft_tree
+from .decode.records import BranchRecord, Generation, Step
+from .decode.tree import ROOT, TokenTree
+from .decode.verify import verifier_choices, verifier_next_token, verify_tree
+from .measure.benchmark import Comparison, compare, time_it
+from .measure.cost import acceptance_rate, best_gamma, expected_tokens, predicted_speedup
+from .measure.diagnose import Diagnosis, diagnose
+from .models.load import PAIRS, check_same_vocabulary, ensure_special_tokens, load_pair
+from .models.medusa_heads import MedusaHeads
+from .models.pair import ModelPair
+from .run.cached import CachedModel
+from .run.calling import cached_model
+from .run.lean_gpt2 import LeanGPT2
+from .text.config import Cfg
+from .text.device import pick_device, seed_everything
+from .text.sampling import (
     last_token_logits,
     next_distribution,
     penalize,
@@ -30,9 +37,7 @@ from .sampling import (
     sample_without_replacement,
     softmax_with_temperature,
 )
-from .tokens import append_token, decode_token, encode_prompt, next_human_token, pretty_token
-from .tree import ROOT, TokenTree
-from .verification import verifier_choices, verifier_next_token, verify_tree
+from .text.tokens import append_token, decode_token, encode_prompt, next_human_token, pretty_token
 
 __version__ = "0.1.0"
-__all__ = [name for name in dir() if not name.startswith("_")]
+__all__ = [name for name, value in list(vars().items()) if not name.startswith("_") and not isinstance(value, _ModuleType)]

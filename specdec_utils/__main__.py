@@ -1,80 +1,21 @@
-"""`python -m specdec_utils`: generate, show the branches of the first steps, then the A/B table (`bench`: the benchmark)."""
-import argparse
+"""`python -m specdec_utils`: a first look (`shell.demo`); `python -m specdec_utils bench`: the benchmark (`shell.bench`)."""
 import sys
-from pathlib import Path
 
-import torch
+from .shell import bench, demo
 
-from . import bench
-from .benchmark import compare
-from .config import Cfg
-from .decoding import METHODS, generate, methods_of
-from .models import PAIRS, load_pair
-from .prompts import OPENINGS
-from .tokens import decode_token
-
-PROMPTS = OPENINGS[:3]
-
-
-def branch_lines(pair, generation, steps: int = 3) -> list[str]:
-    """The branches of the first steps as text: accepted tokens marked +, the first refused one -, unchecked ones as they are."""
-    lines = []
-    for number, step in enumerate(generation.steps[:steps], 1):
-        lines.append(f"step {number}, after {step.context} tokens")
-        for i, branch in enumerate(step.branches):
-            marks = ["+"] * branch.accepted + ["-"] * branch.mismatched + [" "] * len(branch.tokens)
-            words = [f"{mark}{decode_token(pair.tokenizer, token)!r}" for mark, token in zip(marks, branch.tokens)]
-            lines.append(f"  {'*' if i == step.best else ' '} score {branch.score:2d}  {'  '.join(words)}")
-        lines.append("    added " + " ".join(repr(decode_token(pair.tokenizer, token)) for token in step.new_ids))
-    return lines
+COMMANDS = {"bench": bench.main}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; 0 if it went well, 2 after one sentence on stderr that says what was wrong."""
     argv = sys.argv[1:] if argv is None else argv
     try:
-        return bench.main(argv[1:]) if argv[:1] == ["bench"] else show(argv)
+        if argv and argv[0] in COMMANDS:
+            return COMMANDS[argv[0]](argv[1:])
+        return demo.main(argv)
     except (ValueError, TypeError, OSError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-
-
-def show(argv: list[str]) -> int:
-    """Generate once, print the branches, compare the methods. Raises ValueError and the like for unusable input."""
-    parser = argparse.ArgumentParser(prog="python -m specdec_utils", description=__doc__.split(": ", 1)[1])
-    parser.add_argument("--pair", help=f"one of {', '.join(PAIRS)}, or DRAFTER,VERIFIER (default: stories)")
-    parser.add_argument("--prompt", help="text to continue (default: three openings)")
-    parser.add_argument("--methods", help=f"comma-separated, of: {', '.join(METHODS)} (default: all that the pair can serve)")
-    parser.add_argument("--tokens", type=int, default=60, help="new tokens a run (default 60)")
-    parser.add_argument("--branches", type=int, default=Cfg.topk_branch)
-    parser.add_argument("--span", type=int, default=Cfg.draft_span)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements to FILE")
-    args = parser.parse_args(argv)
-    torch.set_num_threads(args.threads)
-    cfg = Cfg(max_new_tokens=args.tokens, topk_branch=args.branches, draft_span=args.span)
-    methods = list(METHODS) if args.methods is None else [method.strip() for method in args.methods.split(",") if method.strip()]
-    unknown = [method for method in methods if method not in METHODS]
-    if unknown or not methods:
-        raise ValueError(f"There is no method {', '.join(unknown)!r}: use some of {sorted(METHODS)}.")
-    if args.json is not None and (args.json.is_dir() or not args.json.resolve().parent.is_dir()):
-        raise ValueError(f"{args.json} cannot be written: name a JSON file in a folder that exists.")
-    pair = load_pair(args.pair)
-    prompts = PROMPTS if args.prompt is None else (args.prompt,)
-    if args.methods is None:
-        methods = methods_of(pair, cfg)
-    shown = next((method for method in methods if method != "greedy"), "greedy")
-    example = generate(pair, prompts[0], cfg, shown)
-    print(pair, f"\n\n{shown}: {example.text}\n", sep="")
-    print("\n".join(branch_lines(pair, example)), end="\n\n")
-    table = compare(pair, prompts, cfg, methods, args.repeats, progress=True)
-    print(table)
-    print(f"\n{len(prompts)} prompts x {args.tokens} tokens x {args.repeats} repeats, "
-          f"{table.machine['threads']} thread(s), {table.machine['dtype']} on {table.machine['device']}")
-    if args.json is not None:
-        args.json.write_text(table.to_json() + "\n", encoding="utf-8")
-    return 0
 
 
 if __name__ == "__main__":

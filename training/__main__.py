@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from specdec_utils.heads import MedusaHeads
+from specdec_utils.models.medusa_heads import MedusaHeads
 
 from .card import model_card
 from .data import Windows, fixed_windows, load_stories, train_tokenizer

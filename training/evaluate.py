@@ -5,10 +5,10 @@ import time
 import torch
 from transformers import GPT2LMHeadModel
 
-from specdec_utils.cost import measure_pass_times
-from specdec_utils.heads import MedusaHeads
-from specdec_utils.models import ModelPair
-from specdec_utils.prompts import OPENINGS
+from specdec_utils.measure.cost import measure_pass_times
+from specdec_utils.models.medusa_heads import MedusaHeads
+from specdec_utils.models.pair import ModelPair
+from specdec_utils.text.prompts import OPENINGS
 
 from .heads import head_accuracy
 from .library import write_text

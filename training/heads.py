@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from transformers import GPT2LMHeadModel
 
-from specdec_utils.heads import MedusaHeads
+from specdec_utils.models.medusa_heads import MedusaHeads
 
 from .library import Library
 from .loop import fit

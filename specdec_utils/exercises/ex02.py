@@ -3,7 +3,7 @@ from functools import cache
 
 from transformers import AutoTokenizer
 
-from ..models import PAIRS
+from ..models.load import PAIRS
 from . import exercise
 
 

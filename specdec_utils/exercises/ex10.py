@@ -4,8 +4,8 @@ from math import isclose
 
 import numpy
 
-from ..acceptance import with_replacement, without_replacement
-from ..pq import distinct, output_law, resample_from_p
+from ..decode.accept import with_replacement, without_replacement
+from ..decode.laws import distinct, output_law, resample_from_p
 from . import exercise
 
 

@@ -1,7 +1,7 @@
 """Checks of notebook 11: what a head is asked, what a pass should bring, n-gram lookup."""
 import math
 
-from ..tree import ROOT, TokenTree
+from ..decode.tree import ROOT, TokenTree
 from . import exercise
 
 

@@ -1,0 +1,1 @@
+"""Floor 4: the four verbs: propose, verify, accept, advance."""

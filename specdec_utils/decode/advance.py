@@ -1,0 +1,121 @@
+"""Advance: the loop that joins the parts. A method is a choice of how to propose; the cached ones share everything else."""
+import time
+from dataclasses import replace
+
+import torch
+
+from ..models.pair import ModelPair
+from ..run.calling import cached_model
+from ..text.config import Cfg
+from ..text.sampling import next_distribution, penalize_nodes
+from ..text.tokens import encode_prompt
+from .accept import accept_greedy, accept_sampled
+from .methods import DRAFTERS, check_method
+from .original import medusa_step
+from .propose.base import next_span
+from .records import Generation, Step, finish_record
+from .tree import ROOT
+from .verify import verify_tree
+
+
+class Run:
+    """What a run carries from step to step: the text so far, the verifier's cache, the drafter, how far to draft."""
+
+    def __init__(self, pair: ModelPair, ids: list[int], cfg: Cfg, method: str, end: int):
+        self.pair, self.ids, self.cfg, self.method, self.span = pair, ids, cfg, method, cfg.draft_span
+        self.longest = 2 * cfg.draft_span if cfg.adaptive_span else cfg.draft_span
+        if method != "medusa_lite":
+            nodes = cfg.topk_branch * self.longest
+            self.verifier = cached_model(pair.verifier, end + nodes, cfg.lean)
+            self.draft = DRAFTERS[method](pair, cfg, end + nodes, nodes)
+
+    def calls(self) -> tuple[int, int]:
+        """Forward passes so far: the verifier's and the drafter's."""
+        return self.verifier.calls, self.draft.calls
+
+
+@torch.inference_mode()
+def cached_step(run: Run, room: int) -> Step:
+    """One step of every cached method, at most `room` tokens: propose, verify, accept, advance."""
+    cfg, base = run.cfg, len(run.ids)
+    calls = run.calls()
+    # propose: one token fewer than there is room for, since the verifier adds one of its own
+    tree = run.draft.propose(run.ids, min(run.span, room - 1))
+    # verify: one pass behind the context and behind every node, each node penalised by its own path
+    logits = verify_tree(run.verifier, run.ids, tree, run.draft.hidden)
+    contexts = (run.ids + tree.path_tokens(node) for node in range(ROOT, len(tree)))
+    logits = penalize_nodes(logits, contexts, cfg.repetition_penalty, cfg.no_repeat_ngram_size)
+    probs = next_distribution(logits, cfg.temperature, cfg.top_p) if cfg.do_sample else torch.softmax(logits, dim=-1)
+    # accept: the path that the verifier would have written, and its own token behind it
+    choices = logits.argmax(dim=-1).tolist()
+    path, extra = accept_sampled(tree, probs, cfg.acceptance == "typical_lossy") if cfg.do_sample else accept_greedy(tree, choices)
+    # advance: keep the accepted path in both caches, drop the rest
+    rows = [0, *(node + 1 for node in path)]
+    run.verifier.keep(base, [base + node for node in path])
+    run.draft.advance(base, path, run.verifier.hidden[rows] if run.draft.hidden else None)
+    if cfg.adaptive_span and len(tree):
+        run.span = next_span(run.span, len(path), 1 + max(tree.depths()), run.longest)
+    written = [*(tree.tokens[node] for node in path), extra]
+    # for the record, in one read: the verifier's probability of its best tokens, of the drafted ones, of those written
+    n = 1 + len(tree)
+    asked = [*range(n), *(parent + 1 for parent in tree.parents), *rows]
+    said = probs[asked, [*choices, *tree.tokens, *written]].tolist()
+    spent = [now - before for now, before in zip(run.calls(), calls)]
+    return Step(base, [], None, written, extra, *spent, tree=tree, path=path, choices=choices, choice_probs=said[:n],
+                node_probs=said[n:2 * n - 1], new_probs=said[2 * n - 1:], distributions=list(probs[rows]) if cfg.debug else [])
+
+
+def _medusa_lite_step(run: Run, room: int) -> Step:
+    ids = torch.tensor([run.ids], device=run.pair.device)
+    return medusa_step(run.pair, ids, replace(run.cfg, max_new_tokens=room))[1]
+
+
+def generate(pair: ModelPair, prompt: str | torch.Tensor, cfg: Cfg | None = None, method: str = "tree") -> Generation:
+    """Continue `prompt` (text, or a LongTensor [1, T]) with any of `METHODS`.
+
+    Writes exactly `cfg.max_new_tokens` tokens (finish_reason "length"), or ends with an EOS token ("eos"), or when prompt
+    and continuation fill the model's context ("context"). Without `cfg.do_sample` the output is the verifier's own greedy
+    output whatever the seed; with it, a sample of the verifier's distribution (temperature, top_p and penalties applied),
+    drawn with `cfg.seed`. Only acceptance="typical_lossy" breaks that, as its name says.
+
+    Raises ValueError for an unknown method, a method that this pair or a sampling verifier cannot serve, or an acceptance
+    rule that does not fit the draft; TypeError or ValueError for a prompt that cannot be used (see `encode_prompt`).
+    """
+    cfg = Cfg() if cfg is None else cfg
+    check_method(pair, cfg, method)
+    row = encode_prompt(pair, prompt)[0].tolist()
+    start = len(row)
+    end = min(start + cfg.max_new_tokens, pair.context)
+    advance = _medusa_lite_step if method == "medusa_lite" else cached_step
+    steps, reason = [], None
+    began = time.perf_counter()
+    with torch.random.fork_rng():
+        torch.manual_seed(cfg.seed)
+        run = Run(pair, row, cfg, method, end)
+        while reason is None and len(run.ids) < end:
+            step = advance(run, end - len(run.ids))
+            ends = [i for i, token in enumerate(step.new_ids) if token in pair.eos_ids]
+            if ends:
+                step.new_ids, reason = step.new_ids[:ends[0] + 1], "eos"
+            run.ids += step.new_ids
+            steps.append(step)
+    seconds = time.perf_counter() - began
+    for number, step in enumerate(steps, 1):
+        finish_record(step)
+        if cfg.debug:
+            print(f"step {number}: {len(step.branches)} branches, winner {step.best}, added {step.new_ids}")
+    if reason is None:
+        reason = "length" if len(run.ids) - start == cfg.max_new_tokens else "context"
+    text = pair.tokenizer.decode(run.ids, skip_special_tokens=True) if pair.tokenizer is not None else ""
+    return Generation(text, run.ids[:start], run.ids[start:], steps, sum(step.verifier_calls for step in steps),
+                      sum(step.drafter_calls for step in steps), seconds, reason, method)
+
+
+def medusa_generate(pair: ModelPair, prompt: str | torch.Tensor, cfg: Cfg | None = None) -> Generation:
+    """`generate` with the method of the original notebook, `medusa_lite`."""
+    return generate(pair, prompt, cfg, method="medusa_lite")
+
+
+def greedy_generate(pair: ModelPair, prompt: str | torch.Tensor, cfg: Cfg | None = None) -> Generation:
+    """`generate` with the verifier alone, cached: the baseline of every comparison."""
+    return generate(pair, prompt, cfg, method="greedy")

@@ -1,0 +1,72 @@
+"""The original notebook's step: every branch asked about token by token, from scratch."""
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+
+from ..models.pair import ModelPair
+from ..text.config import Cfg
+from ..text.sampling import last_token_logits, penalize
+from .accept import accept_until_mismatch, score_branch
+from .propose.rollouts import Branch, drafter_propose
+from .records import BranchRecord, Step
+
+
+@contextmanager
+def count_calls(pair: ModelPair):
+    """Count the real forward passes of both models inside a `with` block: a dict {"drafter": n, "verifier": n}."""
+    calls = {"drafter": 0, "verifier": 0}
+
+    def hook(role, *_):
+        calls[role] += 1
+
+    hooks = [getattr(pair, role).register_forward_hook(partial(hook, role)) for role in calls]
+    try:
+        yield calls
+    finally:
+        for handle in hooks:
+            handle.remove()
+
+
+@torch.inference_mode()
+def _try_branch(pair: ModelPair, ids: torch.Tensor, branch: Branch, cfg: Cfg) -> tuple[torch.Tensor, BranchRecord]:
+    """Prefix-accept one branch and keep what the verifier said on the way."""
+    choices, distributions = [], []
+
+    def choose(verifier, ids):
+        logits = penalize(last_token_logits(verifier, ids), ids, cfg.repetition_penalty, cfg.no_repeat_ngram_size)
+        distributions.append(torch.softmax(logits, dim=-1))
+        choices.append(int(logits.argmax()))
+        return choices[-1]
+
+    new_ids, accepted, mismatched = accept_until_mismatch(pair.verifier, ids, branch, choose)
+    return new_ids, BranchRecord(
+        tokens=list(branch), draft_probs=branch.probs, choices=choices,
+        choice_probs=[float(p[c]) for p, c in zip(distributions, choices)],
+        verifier_probs=[float(p[t]) for p, t in zip(distributions, branch)],
+        accepted=len(accepted), mismatched=mismatched, score=score_branch(accepted, mismatched),
+        distributions=distributions if cfg.debug else [])
+
+
+@torch.inference_mode()
+def medusa_step(pair: ModelPair, ids: torch.Tensor, cfg: Cfg) -> tuple[torch.Tensor, Step]:
+    """Propose branches, verify each, keep the one with the best score: (ids with its tokens behind them, the record).
+
+    `ids` is [1, T]. Adds at least one and at most min(cfg.draft_span, cfg.max_new_tokens, room in the context) tokens, and
+    only tokens that the verifier's own greedy decoding, penalties included, would write. On equal scores the first wins.
+
+    Raises ValueError if the context is full.
+    """
+    room = pair.context - ids.shape[1]
+    if room < 1:
+        raise ValueError(f"The context is full: {ids.shape[1]} of {pair.context} positions are taken.")
+    span = min(cfg.draft_span, cfg.max_new_tokens, room)
+    with count_calls(pair) as calls:
+        branches = drafter_propose(pair.drafter, ids, cfg.topk_branch, span, cfg.temperature, cfg.top_p)
+        tried = [_try_branch(pair, ids, branch, cfg) for branch in branches]
+    best = max(range(len(tried)), key=lambda i: tried[i][1].score)
+    new_ids, record = tried[best]
+    step = Step(context=ids.shape[1], branches=[record for _, record in tried], best=best,
+                new_ids=new_ids[0, ids.shape[1]:].tolist(), extra=record.choices[-1] if record.mismatched else None,
+                verifier_calls=calls["verifier"], drafter_calls=calls["drafter"])
+    return new_ids, step

@@ -1,0 +1,51 @@
+"""What every way of drafting offers to the loop."""
+import torch
+
+from ...models.pair import ModelPair
+from ...text.config import Cfg
+from ..tree import TokenTree
+
+
+class Drafter:
+    """One way of drafting, for one run. This one drafts nothing: the verifier alone.
+
+    A new way is a subclass in a file of its own and a line in `methods.DRAFTERS`. What it states about itself, as class
+    attributes: about, one line for `METHODS`; part, the attribute of `ModelPair` that it needs, or None; hidden, whether it
+    needs the verifier's last hidden states. What it does: `laws`, `propose`, `advance`.
+
+    pair, cfg: of the run. capacity: positions that a cache will need at most. most: tokens that one draft may hold at most.
+    model: the cached model that it drafts with, or None where it has none.
+    """
+
+    about = "the verifier alone, one cached pass a token"
+    part: str | None = None
+    hidden = False
+
+    def __init__(self, pair: ModelPair, cfg: Cfg, capacity: int, most: int):
+        self.pair, self.cfg, self.capacity, self.most, self.model = pair, cfg, capacity, most, None
+
+    @classmethod
+    def laws(cls, cfg: Cfg) -> set[str]:
+        """The rules of `accept.RULES` that fit how its first tokens are found under `cfg`: one for each way that may occur."""
+        return set()
+
+    def propose(self, ids: list[int], span: int) -> TokenTree:
+        """A draft of at most `span` levels behind `ids`, with what each node's children were drawn from; empty for no draft."""
+        return TokenTree()
+
+    def advance(self, base: int, path: list[int], hidden: torch.Tensor | None) -> None:
+        """After a step: `path` holds the accepted nodes of the draft behind `base` tokens. `hidden` [1 + len(path), width]: the
+        verifier's states behind the context and behind each of them, where the class asks for them."""
+        if self.model is not None:
+            kept = [base + node for node in path if base + node < self.model.length]
+            self.model.keep(min(base, self.model.length), kept)
+
+    @property
+    def calls(self) -> int:
+        """Forward passes of the drafter model so far."""
+        return 0 if self.model is None else self.model.calls
+
+
+def next_span(span: int, accepted: int, drafted: int, most: int) -> int:
+    """The span of the next step: one more where the whole draft was accepted, one less where it was not, from 1 to `most`."""
+    return min(most, span + 1) if accepted == drafted else max(1, span - 1)

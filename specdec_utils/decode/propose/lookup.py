@@ -1,0 +1,37 @@
+"""Prompt lookup: the draft is what followed the same tokens earlier in the text. No model runs."""
+from ...text.config import Cfg
+from ..tree import TokenTree
+from .base import Drafter
+
+
+def lookup_tree(ids: list[int], span: int, shortest: int = 2, longest: int = 3) -> TokenTree:
+    """The `span` tokens that followed the last few tokens of `ids` when these last occurred in `ids`, as one branch.
+
+    The longest match of `shortest` to `longest` tokens wins, the latest of equals; empty without a match. No model runs.
+    Saxena 2023 (prompt lookup decoding); Yang et al. 2023 (arXiv 2304.04487).
+    """
+    found, after = shortest - 1, None
+    for end in range(len(ids) - 1, 0, -1):  # ids[:end] might end as ids does
+        if ids[end - 1] != ids[-1]:
+            continue
+        size = 1
+        while size < longest and size < end and ids[end - 1 - size] == ids[-1 - size]:
+            size += 1
+        if size > found:
+            found, after = size, end
+            if size == longest:
+                break
+    return TokenTree.from_branches([ids[after:after + span]] if after is not None and span > 0 else [])
+
+
+class Lookup(Drafter):
+    """Drafts with `lookup_tree`."""
+
+    about = "no drafter: what followed the last tokens when they stood in the text before"
+
+    @classmethod
+    def laws(cls, cfg: Cfg) -> set[str]:
+        return {"deterministic"}
+
+    def propose(self, ids: list[int], span: int) -> TokenTree:
+        return lookup_tree(ids, span)

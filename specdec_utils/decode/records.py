@@ -1,0 +1,104 @@
+"""What a run leaves behind: one record a step, one for the whole. Widgets, figures and benchmark read these."""
+from dataclasses import dataclass, field
+
+import torch
+
+from .accept import score_branch
+from .tree import TokenTree
+
+
+@dataclass
+class BranchRecord:
+    """One branch of a step: what was drafted and what the verifier said, node by node.
+
+    tokens, draft_probs: the draft and the drafter's probability of each token. choices, choice_probs: the verifier's own
+    token at each node it was asked at (one for each token compared, one more for a bonus token) and its probability.
+    verifier_probs: the verifier's probability of the drafted token there. accepted: tokens kept, from the front.
+    mismatched: broke off at a mismatch. score: `score_branch`. distributions: with `cfg.debug`, the verifier's full
+    softmax [V] at each node asked, else empty.
+    """
+
+    tokens: list[int]
+    draft_probs: list[float]
+    choices: list[int]
+    choice_probs: list[float]
+    verifier_probs: list[float]
+    accepted: int
+    mismatched: bool
+    score: int
+    distributions: list[torch.Tensor] = field(default_factory=list, repr=False)
+
+
+@dataclass
+class Step:
+    """One step: the branches (none for greedy), which of them won, and the tokens that it added.
+
+    context: tokens before the step. best: index of the winning branch, or None. new_ids: the tokens added. extra: the
+    token among them that the verifier wrote itself, correcting or extending the draft, or None. verifier_calls,
+    drafter_calls: forward passes of this step. tree: the draft as a token tree (None for `medusa_lite`); path: its nodes
+    that were accepted; choices, choice_probs: the verifier's best token and its probability behind the context (first) and
+    behind each node; node_probs: the verifier's probability of each node's token behind its parent; new_probs: of each
+    token added. distributions: with `cfg.debug`, its [V] at each token added. Under `do_sample` all of these are after
+    temperature and top_p.
+    """
+
+    context: int
+    branches: list[BranchRecord]
+    best: int | None
+    new_ids: list[int]
+    extra: int | None
+    verifier_calls: int = 0
+    drafter_calls: int = 0
+    tree: TokenTree | None = None
+    path: list[int] = field(default_factory=list)
+    choices: list[int] = field(default_factory=list)
+    choice_probs: list[float] = field(default_factory=list)
+    node_probs: list[float] = field(default_factory=list)
+    new_probs: list[float] = field(default_factory=list)
+    distributions: list[torch.Tensor] = field(default_factory=list, repr=False)
+
+
+@dataclass
+class Generation:
+    """What a run wrote and what it cost. `str()` of it is the text.
+
+    text: prompt and continuation, special tokens left out (empty without a tokenizer). prompt_ids, new_ids: token ids, an
+    ending EOS included. verifier_calls, drafter_calls: forward passes, prefill included. seconds: wall time of the loop.
+    finish_reason: "length", "eos" or "context".
+    """
+
+    text: str
+    prompt_ids: list[int]
+    new_ids: list[int]
+    steps: list[Step]
+    verifier_calls: int
+    drafter_calls: int
+    seconds: float
+    finish_reason: str
+    method: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def finish_record(step: Step) -> None:
+    """Fill in what follows from a step's tokens: whether `extra` was kept and, for a cached step, its branches and the winner."""
+    tree, written = step.tree, step.new_ids
+    accepted = len(step.path) if tree is not None else step.branches[step.best].accepted
+    if len(written) <= accepted:  # an EOS inside the draft ended the run
+        step.extra = None
+    if tree is None:
+        return
+    for leaf in tree.leaves():
+        nodes = tree.path(leaf)
+        tokens = [tree.tokens[node] for node in nodes]
+        both = min(len(tokens), len(written))
+        same = next((i for i in range(both) if tokens[i] != written[i]), both)
+        kept = min(same, len(step.path))  # a lossy rule may refuse a token and then draw the same one itself
+        mismatched, asked = kept < both, kept + 1
+        step.branches.append(BranchRecord(
+            tokens, [tree.probs[node] for node in nodes], written[:asked], step.new_probs[:min(asked, len(written))],
+            [step.node_probs[node] for node in nodes[:asked]], kept, mismatched, score_branch(tokens[:kept], mismatched),
+            step.distributions[:asked]))
+    if step.branches:
+        step.best = max(range(len(step.branches)), key=lambda i: step.branches[i].score)

@@ -1,0 +1,1 @@
+"""Floor 5: what it costs: benchmark, peers, cost model, diagnosis."""

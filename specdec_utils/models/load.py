@@ -1,0 +1,123 @@
+"""Pairs by name: from the package, from this machine, or from the hub."""
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import torch
+from huggingface_hub import is_offline_mode
+from huggingface_hub.constants import ENDPOINT
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from ..text.device import check_device, pick_device
+from .medusa_heads import MedusaHeads
+from .pair import ModelPair
+
+BUNDLED = Path(__file__).parent.parent / "pairs"
+
+
+@dataclass(frozen=True)
+class PairSource:
+    """Where a pair comes from: a hub id or a folder for each model, one line that says what it is, and the
+    folder of its Medusa heads if there are any."""
+
+    drafter: str
+    verifier: str
+    about: str
+    bundled: bool = False
+    heads: str | None = None
+
+
+PAIRS: dict[str, PairSource] = {
+    "stories": PairSource(str(BUNDLED / "stories" / "drafter"), str(BUNDLED / "stories" / "verifier"),
+                          "2-layer drafter and 16-layer verifier for short simple stories; ships with the package",
+                          bundled=True, heads=str(BUNDLED / "stories" / "heads")),
+    "gpt2": PairSource("distilgpt2", "gpt2-medium", "distilgpt2 drafts, gpt2-medium verifies; from the hub, about 1.9 GB"),
+}
+
+
+def ensure_special_tokens(tokenizer):
+    """Give `tokenizer` an EOS and a padding token where it lacks one; returns the same tokenizer.
+
+    A missing EOS becomes `<|endoftext|>` if the vocabulary has it, else the tokenizer's own bos; padding becomes EOS.
+    Raises ValueError if there is no token to use (an empty string, which the original notebook used, is none).
+    """
+    if tokenizer.eos_token_id is None:
+        vocabulary = tokenizer.get_vocab()
+        candidate = next((t for t in ("<|endoftext|>", "</s>", tokenizer.bos_token) if t and t in vocabulary), None)
+        if candidate is None:
+            raise ValueError("The tokenizer has no end-of-text token and none to use for it; set tokenizer.eos_token first.")
+        tokenizer.eos_token = candidate
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def check_same_vocabulary(drafter_tokenizer, verifier_tokenizer) -> None:
+    """Raise ValueError, one sentence with an example, unless both tokenizers map the same pieces to the same ids."""
+    one, two = drafter_tokenizer.get_vocab(), verifier_tokenizer.get_vocab()
+    if one == two:
+        return
+    piece = min((p for p in one.keys() | two.keys() if one.get(p) != two.get(p)), key=lambda p: (len(p), p))
+    raise ValueError(f"Drafter and verifier must share one tokenizer: {piece!r} is id {one.get(piece)} for the drafter "
+                     f"and id {two.get(piece)} for the verifier.")
+
+
+def _hub_answers(seconds: float = 3.0) -> bool:
+    """Can the hub be reached at all? Asked first, since the hub's client retries for half a minute and prints each try."""
+    if is_offline_mode():
+        return False
+    if getproxies():
+        return True  # the proxy knows, not we
+    address = urlsplit(ENDPOINT)
+    try:
+        socket.create_connection((address.hostname, address.port or 443), timeout=seconds).close()
+    except OSError:
+        return False
+    return True
+
+
+def _load(cls, source: str, pair: str, **options):
+    """`cls.from_pretrained(source)`, from this machine if it is here, else from the hub."""
+    try:
+        return cls.from_pretrained(source, local_files_only=True, **options)
+    except (OSError, ValueError) as missing:
+        try:
+            if not _hub_answers():
+                raise missing
+            return cls.from_pretrained(source, **options)
+        except (OSError, ValueError) as error:
+            raise OSError(f"Model {source!r} of pair {pair!r} is neither on this machine nor to be had from the hub; "
+                          "load_pair('stories') works without a network.") from error
+
+
+def load_pair(name: str | None = None, device: str | None = None, dtype: torch.dtype | None = None) -> ModelPair:
+    """Load a pair by name ("stories", "gpt2") or as "DRAFTER,VERIFIER" (hub ids or local folders).
+
+    `name` defaults to the environment variable SPECDEC_PAIR, else "stories", which ships with the package and needs no
+    network. `device` defaults to `pick_device()`, `dtype` to float32, in which greedy outputs are exact.
+
+    Raises ValueError for an unknown name or tokenizers that differ, OSError where files are missing and the hub cannot be
+    reached, RuntimeError for a device that this machine lacks.
+    """
+    name = name or os.environ.get("SPECDEC_PAIR") or "stories"
+    device = pick_device() if device is None else check_device(device)
+    if name in PAIRS:
+        drafter_id, verifier_id = PAIRS[name].drafter, PAIRS[name].verifier
+    else:
+        drafter_id, comma, verifier_id = (part.strip() for part in name.partition(","))
+        if not (comma and drafter_id and verifier_id):
+            raise ValueError(f"There is no pair {name!r}: use one of {sorted(PAIRS)} or 'DRAFTER,VERIFIER'.")
+    transformers_logging.disable_progress_bar()
+    tokenizers = [ensure_special_tokens(_load(AutoTokenizer, source, name)) for source in (drafter_id, verifier_id)]
+    check_same_vocabulary(*tokenizers)
+    models = [_load(AutoModelForCausalLM, source, name, dtype=dtype or torch.float32).to(device)
+              for source in (drafter_id, verifier_id)]
+    for model in models:  # one sequence at a time is never padded, and `transformers` warns where EOS doubles as padding
+        model.config.pad_token_id = None
+    folder = PAIRS[name].heads if name in PAIRS else None
+    heads = MedusaHeads.from_pretrained(folder).to(device, models[1].dtype) if folder else None
+    return ModelPair(*models, tokenizer=tokenizers[1], name=name, heads=heads)

@@ -1,0 +1,186 @@
+"""Watch a step branch by branch: a live widget and its static twin, drawn by one function from the records alone."""
+import html
+from collections.abc import Sequence
+
+from ..decode.records import BranchRecord, Generation, Step
+from .chips import INK, SIGNS, chip, chips, verdict, visible
+from .controls import FrameStepper, Html
+from .style import DRAFT
+
+LEGEND = "✓ accepted | ✗ rejected | → the verifier's own token | · not checked | q: drafter's probability | p: verifier's"
+CONTEXT_SHOWN = 24  # context tokens drawn; the earlier ones are counted
+CELL = INK + "text-align:left;vertical-align:top;padding:4px 8px;border-top:1px solid #d0d0d0;"
+
+
+def verdict_frames(step: Step) -> list[tuple[int, int]]:
+    """(branch, position) of every verdict of `step` in the order the verifier gave them; a bonus token counts as one."""
+    frames = []
+    for i, branch in enumerate(step.branches):
+        frames += [(i, j) for j in range(branch.accepted + branch.mismatched)]
+        if _has_bonus(branch):
+            frames.append((i, len(branch.tokens)))
+    return frames
+
+
+def _has_bonus(branch: BranchRecord) -> bool:
+    return not branch.mismatched and branch.accepted == len(branch.tokens) and len(branch.choices) > len(branch.tokens)
+
+
+def _added(step: Step, branch: BranchRecord) -> int:
+    """Tokens that `branch` adds if it wins."""
+    return branch.accepted + (1 if branch.mismatched or _has_bonus(branch) else 0)
+
+
+def _number(values: Sequence[float], position: int, known: bool = True) -> str:
+    return f"{values[position]:.2f}" if known and position < len(values) else "–"
+
+
+def _cell_html(branch: BranchRecord, position: int, shown: int, tokenizer) -> str:
+    """One node: the drafted token with its verdict and both probabilities, the verifier's token under it where it differs."""
+    if position == len(branch.tokens):  # behind the draft: the bonus token, if there is one to show
+        if not (_has_bonus(branch) and shown > position):
+            return ""
+        return (chip(visible(tokenizer, branch.choices[position]), "replaced")
+                + f"<br><small>p {_number(branch.choice_probs, position)} (bonus)</small>")
+    kind = verdict(branch, position, shown)
+    known = kind != "unchecked"
+    out = (chip(visible(tokenizer, branch.tokens[position]), kind)
+           + f"<br><small>q {_number(branch.draft_probs, position)} · p {_number(branch.verifier_probs, position, known)}</small>")
+    if kind == "rejected":
+        out += ("<br>" + chip(visible(tokenizer, branch.choices[position]), "replaced")
+                + f"<br><small>p {_number(branch.choice_probs, position)}</small>")
+    return out
+
+
+def _context_html(step: Step, tokenizer, context_ids: Sequence[int] | None, decided: bool) -> str:
+    if context_ids is None:
+        parts = [f"<small>{step.context} tokens</small>"]
+    else:
+        ids = list(context_ids)[:step.context]
+        earlier = len(ids) - CONTEXT_SHOWN
+        parts = [f"<small>{earlier} earlier tokens …</small>"] if earlier > 0 else []
+        parts.append(chips(tokenizer, ids[-CONTEXT_SHOWN:], "context"))
+    if decided:
+        parts += ["<b>+</b>", chips(tokenizer, step.new_ids, "winner")]
+    return " ".join(parts)
+
+
+def _outcome(step: Step, tokenizer) -> str:
+    """One line that says how the step ended."""
+    added = " ".join(visible(tokenizer, token) for token in step.new_ids)
+    count = f"{len(step.new_ids)} token{'' if len(step.new_ids) == 1 else 's'}"
+    if step.best is None:
+        return f"the verifier adds {count}: {added}"
+    winner = step.branches[step.best]
+    cut = ", cut at the end of the text" if len(step.new_ids) < _added(step, winner) else ""
+    return f"branch {step.best + 1} wins with score {winner.score} and adds {count}{cut}: {added}"
+
+
+def _event(step: Step, revealed: int, tokenizer) -> str:
+    """What the newest frame shows, in words."""
+    verdicts = verdict_frames(step)
+    if revealed > len(verdicts):
+        return _outcome(step, tokenizer)
+    if revealed == 0:
+        count = len(step.branches)
+        return f"{count} branch{'' if count == 1 else 'es'} proposed, nothing checked yet" if count else "no draft"
+    i, j = verdicts[revealed - 1]
+    branch = step.branches[i]
+    where = f"branch {i + 1}, token {j + 1}"
+    if j == len(branch.tokens):
+        return f"{where}: → bonus token {visible(tokenizer, branch.choices[j])}"
+    drafted = visible(tokenizer, branch.tokens[j])
+    if j < branch.accepted:
+        return f"{where}: ✓ {drafted} accepted"
+    return f"{where}: ✗ {drafted} rejected, → {visible(tokenizer, branch.choices[j])} in its place"
+
+
+def step_html(step: Step, tokenizer, context_ids: Sequence[int] | None = None, revealed: int | None = None,
+              headline: str = "") -> str:
+    """`step` as HTML with its first `revealed` verdicts; all of them, then score and winner, if `revealed` is None."""
+    verdicts = verdict_frames(step)
+    revealed = len(verdicts) + 1 if revealed is None else revealed
+    decided = revealed > len(verdicts)
+    shown = [0] * len(step.branches)  # verdicts visible of each branch
+    for i, _ in verdicts[:revealed]:
+        shown[i] += 1
+    width = max((len(branch.tokens) + _has_bonus(branch) for branch in step.branches), default=0)
+    rows = []
+    for i, branch in enumerate(step.branches):
+        closed = shown[i] == sum(1 for owner, _ in verdicts if owner == i)
+        wins = decided and i == step.best
+        cells = [f'<th scope="row" style="{CELL}">{"★ " if wins else ""}{i + 1}{" winner" if wins else ""}</th>']
+        for j in range(width):
+            inner = _cell_html(branch, j, shown[i], tokenizer) if j <= len(branch.tokens) else ""
+            cells.append(f'<td style="{CELL}">{inner}</td>')
+        cells += [f'<td style="{CELL}">{value if closed else "–"}</td>' for value in (branch.score, _added(step, branch))]
+        tint = f"{DRAFT}22" if wins else "#ffffff"
+        rows.append(f'<tr style="background-color:{tint}">{"".join(cells)}</tr>')
+    heads = "".join(f'<th scope="col" style="{CELL}">{name}</th>'
+                    for name in ["branch", *(f"token {j + 1}" for j in range(width)), "score", "adds"])
+    table = (f'<table style="border-collapse:collapse;margin:6px 0"><thead><tr style="background-color:#f2f2f2">{heads}</tr></thead>'
+             f'<tbody>{"".join(rows)}</tbody></table>') if rows else ""
+    event = html.escape(_event(step, revealed, tokenizer))
+    return (f'<div style="{INK}background-color:#ffffff;padding:8px;line-height:1.6;overflow-x:auto">'
+            f"<div><b>{html.escape(headline)}{' · ' if headline else ''}{event}</b></div>"
+            f'<div>context: {_context_html(step, tokenizer, context_ids, decided)}</div>{table}'
+            f"<div><small>{html.escape(LEGEND)}</small></div></div>")
+
+
+def step_text(step: Step, tokenizer) -> str:
+    """The final state of `step` as a plain text table."""
+    width = max((len(branch.tokens) + _has_bonus(branch) for branch in step.branches), default=0)
+    lines = [["branch", *(f"token {j + 1}" for j in range(width)), "score", "adds"]]
+    for i, branch in enumerate(step.branches):
+        cells = [f"{'★' if i == step.best else ' '} {i + 1}"]
+        for j, token in enumerate(branch.tokens):
+            kind = verdict(branch, j, len(branch.tokens))
+            p = _number(branch.verifier_probs, j, kind != "unchecked")
+            cell = f"{SIGNS[kind]} {visible(tokenizer, token)} (q {_number(branch.draft_probs, j)}, p {p})"
+            if kind == "rejected":
+                cell += f" → {visible(tokenizer, branch.choices[j])} (p {_number(branch.choice_probs, j)})"
+            cells.append(cell)
+        if _has_bonus(branch):
+            j = len(branch.tokens)
+            cells.append(f"→ {visible(tokenizer, branch.choices[j])} (p {_number(branch.choice_probs, j)})")
+        cells += [""] * (width + 1 - len(cells)) + [str(branch.score), str(_added(step, branch))]
+        lines.append(cells)
+    widths = [max(len(line[c]) for line in lines) for c in range(len(lines[0]))]
+    table = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in lines] if step.branches else []
+    return "\n".join([f"after {step.context} tokens: {_outcome(step, tokenizer)}", *table])
+
+
+def branch_table(step: Step, tokenizer, context_ids: Sequence[int] | None = None) -> Html:
+    """The static twin of `BranchStepper` for one step; with `context_ids` the tokens before it are drawn, else counted."""
+    return Html(step_html(step, tokenizer, context_ids), step_text(step, tokenizer))
+
+
+class BranchStepper(FrameStepper):
+    """Go through a `Generation`, or one `Step`, verdict by verdict.
+
+    The first frame of a step shows the branches as proposed, each further frame one more verdict of the verifier, the last
+    one score and winner. `context_ids` gives the tokens before a single `Step`; a `Generation` knows them. Controls and
+    `seconds` are those of `FrameStepper`.
+
+    Raises TypeError for any other record, ValueError for a generation without steps.
+    """
+
+    def __init__(self, record: Generation | Step, tokenizer, context_ids: Sequence[int] | None = None, seconds: float = 0.8):
+        if isinstance(record, Generation):
+            steps, context_ids = record.steps, [*record.prompt_ids, *record.new_ids]
+        elif isinstance(record, Step):
+            steps = [record]
+        else:
+            raise TypeError(f"BranchStepper shows a Generation or a Step, not {type(record).__name__}.")
+        if not steps:
+            raise ValueError("This generation has no steps to show.")
+        self._records, self._tokenizer, self._context_ids = steps, tokenizer, context_ids
+        self._frames = [(number, revealed) for number, step in enumerate(steps)
+                        for revealed in range(len(verdict_frames(step)) + 2)]
+        super().__init__(1, len(self._frames), "verdict", seconds=seconds)
+        self.add_class("specdec-stepper")
+
+    def frame_html(self, number: int) -> str:
+        step, revealed = self._frames[number - 1]
+        return step_html(self._records[step], self._tokenizer, self._context_ids, revealed,
+                         f"frame {number} of {len(self._frames)} · step {step + 1}")

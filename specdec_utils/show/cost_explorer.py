@@ -1,0 +1,222 @@
+"""When does drafting pay? The cost model for one choice of alpha, c, gamma and v: text, curve and a live explorer."""
+import html
+import math
+from collections.abc import Callable
+from numbers import Real
+
+import ipywidgets
+
+from ..measure.cost import best_gamma, expected_tokens, predicted_speedup
+from .chips import INK
+from .style import BAD, DRAFT, GOOD, NEUTRAL, VERIFY, Picture, new_figure, show_figure
+
+MOST = 16  # the longest draft that is shown
+START = (0.8, 0.2, 4, 0.05)
+LEGEND = "○ the formula at each γ | ● the γ chosen | ★ the best γ | ◆ measured | dashed: the verifier alone"
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 600, 270, 46, 12, 14, 40  # of the curve, in pixels
+
+
+def rising(slope: float) -> Callable[[int], float]:
+    """v(n) = 1 + slope (n - 1): verifying costs `slope` of a one-token pass more with every further token."""
+    return lambda n: 1 + slope * (n - 1)
+
+
+def _require(ok: bool, name: str, value: object, wanted: str) -> None:
+    if not ok:
+        raise ValueError(f"{name}={value!r} is not usable: it must be {wanted}.")
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+class CostCard:
+    """What the cost model says of one choice: an HTML card with a curve over gamma, and a text elsewhere.
+
+    alpha: acceptance in [0, 1]. c: a draft step's time over a verifier step's, at least 0. gamma: tokens drafted a step, 0 to
+    `MOST`. slope: v(n) = 1 + slope (n - 1), at least 0. measured: (gamma, speedup) of a real run, drawn beside the curve.
+    tokens: E, expected tokens a step. cost: gamma c + v(gamma + 1), in verifier steps. speedup: tokens / cost. best: the best
+    gamma up to `MOST`, 0 for "do not draft". curve: the speedup at each gamma from 0.
+
+    Raises ValueError, one sentence, for values outside these ranges.
+    """
+
+    def __init__(self, alpha: float = START[0], c: float = START[1], gamma: int = START[2], slope: float = START[3],
+                 measured: tuple[int, float] | None = None):
+        _require(_is_real(alpha) and 0 <= alpha <= 1, "alpha", alpha, "a number in [0, 1]")
+        for name, value in (("c", c), ("slope", slope)):
+            _require(_is_real(value) and value >= 0, name, value, "a number of at least 0")
+        if measured is not None:
+            _require(len(measured) == 2 and _is_real(measured[1]) and measured[1] > 0, "measured", measured,
+                     "(gamma, speedup) with a speedup above 0")
+        for value in [gamma] if measured is None else [gamma, measured[0]]:
+            _require(_is_real(value) and value == int(value) and 0 <= value <= MOST, "gamma", value, f"a whole number from 0 to {MOST}")
+        v = rising(slope)
+        self.alpha, self.c, self.gamma, self.slope, self.measured = alpha, c, int(gamma), slope, measured
+        self.curve = [predicted_speedup(alpha, n, c, v) for n in range(MOST + 1)]
+        self.tokens, self.cost = expected_tokens(alpha, self.gamma), self.gamma * c + v(self.gamma + 1)
+        self.speedup, self.best = self.curve[self.gamma], best_gamma(alpha, c, v, MOST)
+
+    @property
+    def kind(self) -> str:
+        """ "pays", "even" (to two decimals) or "loses"."""
+        return "even" if abs(self.speedup - 1) < 0.005 else "pays" if self.speedup > 1 else "loses"
+
+    @property
+    def verdict(self) -> str:
+        """Does it pay? Sign and words."""
+        words = {"pays": "✓ pays", "even": "= changes nothing", "loses": "✗ does not pay"}[self.kind]
+        return f"{words}: {self.speedup:.2f} × the speed of the verifier alone at γ = {self.gamma}"
+
+    @property
+    def sum(self) -> str:
+        """The arithmetic behind the speedup."""
+        v = self.cost - self.gamma * self.c
+        return (f"E = {self.tokens:.2f} tokens a step | cost γc + v(γ+1) = {self.gamma} · {self.c:.2f} + {v:.2f} = {self.cost:.2f} "
+                f"verifier steps | E / cost = {self.speedup:.2f}")
+
+    @property
+    def advice(self) -> str:
+        """The best draft length in words."""
+        if self.best == 0:
+            return "best γ: 0, do not draft with this drafter"
+        end = " (the longest shown)" if self.best == MOST else ""
+        return f"best γ: {self.best}{end}, {self.curve[self.best]:.2f} ×"
+
+    @property
+    def comparison(self) -> str:
+        """The measured point against the curve, in words; empty without one."""
+        if self.measured is None:
+            return ""
+        gamma, speedup = self.measured
+        off = speedup / self.curve[int(gamma)] - 1
+        where = "on the curve" if round(100 * off) == 0 else f"{100 * abs(off):.0f} % {'above' if off > 0 else 'below'} the curve"
+        return f"measured: {speedup:.2f} × at γ = {int(gamma)}, {where}"
+
+    def svg(self) -> str:
+        """The speedup over gamma as an SVG picture with a text alternative."""
+        top = 1.12 * max(*self.curve, 1.0, *([self.measured[1]] if self.measured else []))
+        step = next(s for s in (0.25, 0.5, 1, 2, 5, 10, 10**9) if top / s <= 7)
+
+        def x(gamma: float) -> float:
+            return round(LEFT + 10 + gamma * (WIDTH - LEFT - RIGHT - 20) / MOST, 1)
+
+        def y(speedup: float) -> float:
+            return round(HEIGHT - BOTTOM - speedup * (HEIGHT - TOP - BOTTOM) / top, 1)
+
+        def text(at: tuple[float, float], words: str, anchor: str = "middle", size: int = 12, more: str = "") -> str:
+            return f'<text x="{at[0]}" y="{at[1]}" text-anchor="{anchor}" font-size="{size}" fill="#1a1a1a"{more}>{words}</text>'
+
+        parts = []
+        for i in range(int(top / step) + 1):
+            parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(i * step)}" y2="{y(i * step)}" stroke="#e4e4e4"/>')
+            parts.append(text((LEFT - 6, y(i * step) + 4), f"{i * step:g}", "end"))
+        parts += [text((x(n), HEIGHT - BOTTOM + 16), str(n)) for n in range(0, MOST + 1, 2)]
+        parts.append(text((x(MOST / 2), HEIGHT - 6), "γ, tokens drafted a step"))
+        middle = (HEIGHT - BOTTOM) / 2 + TOP / 2
+        parts.append(text((12, middle), "speedup", more=f' transform="rotate(-90 12 {middle})"'))
+        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(1)}" y2="{y(1)}" stroke="{NEUTRAL}" stroke-width="2" '
+                     'stroke-dasharray="6 4"/>')
+        points = " ".join(f"{x(n)},{y(value)}" for n, value in enumerate(self.curve))
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{VERIFY}" stroke-width="2"/>')
+        parts += [f'<circle cx="{x(n)}" cy="{y(value)}" r="3.5" fill="#ffffff" stroke="{VERIFY}" stroke-width="1.5"/>'
+                  for n, value in enumerate(self.curve)]
+        here = x(self.gamma), y(self.speedup)
+        parts.append(f'<line x1="{here[0]}" x2="{here[0]}" y1="{here[1]}" y2="{y(0)}" stroke="{DRAFT}" stroke-width="2"/>')
+        parts.append(f'<circle cx="{here[0]}" cy="{here[1]}" r="6" fill="{DRAFT}" stroke="#1a1a1a"/>')
+        parts.append(text((x(self.best), y(self.curve[self.best]) - 9), "★", size=16))
+        if self.measured:
+            a, b = x(self.measured[0]), y(self.measured[1])
+            parts.append(f'<path d="M {a} {b - 7} L {a + 7} {b} L {a} {b + 7} L {a - 7} {b} Z" fill="{BAD}" stroke="#1a1a1a"/>')
+        label = html.escape(f"Speedup over γ from 0 to {MOST}. {self.verdict}; {self.advice}."
+                            + (f" {self.comparison}." if self.measured else ""))
+        return (f'<svg role="img" aria-label="{label}" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
+                f'style="max-width:100%;background-color:#ffffff" font-family="sans-serif">{"".join(parts)}</svg>')
+
+    def _repr_html_(self) -> str:
+        color, line = {"pays": (GOOD, "solid"), "even": (NEUTRAL, "dotted"), "loses": (BAD, "dashed")}[self.kind]
+        chip = (f'<b style="{INK}background-color:{color}22;border:2px {line} {color};border-radius:4px;padding:2px 6px">'
+                f"{html.escape(self.verdict)}</b>")
+        rest = [html.escape(line) for line in (self.advice, self.comparison) if line]
+        return (f'<div style="{INK}background-color:#ffffff;padding:8px;line-height:1.7;overflow-x:auto"><div>{chip}</div>'
+                f"<div>{html.escape(self.sum)}</div>{self.svg()}<div>{' | '.join(rest)}</div>"
+                f"<div><small>{html.escape(LEGEND)}</small></div></div>")
+
+    def __repr__(self) -> str:
+        given = f"alpha {self.alpha:.2f}, c {self.c:.2f}, gamma {self.gamma}, slope of v {self.slope:.3f}"
+        return "\n".join(line for line in (given, self.verdict, self.sum, self.advice, self.comparison) if line)
+
+
+def cost_figure(alpha: float = START[0], c: float = START[1], gamma: int = START[2], slope: float = START[3],
+                measured: tuple[int, float] | None = None) -> Picture:
+    """The static twin of `CostExplorer` for one state, as a picture; prints its summary. Arguments as for `CostCard`."""
+    card = CostCard(alpha, c, gamma, slope, measured)
+    figure, axis = new_figure()
+    axis.axhline(1, color=NEUTRAL, linestyle="--", label="the verifier alone")
+    axis.plot(range(MOST + 1), card.curve, "o-", color=VERIFY, markerfacecolor="white", label="the formula")
+    axis.vlines(card.gamma, 0, card.speedup, color=DRAFT, linewidth=2)
+    axis.plot(card.gamma, card.speedup, "o", color=DRAFT, markeredgecolor="black", markersize=10, label=f"γ = {card.gamma}")
+    axis.plot(card.best, card.curve[card.best], "*", color="black", markersize=9, label=f"best γ = {card.best}")
+    if measured is not None:
+        axis.plot(*measured, "D", color=BAD, markeredgecolor="black", markersize=8, label="measured")
+    top = max(*card.curve, 1.0, *(measured[1:] if measured is not None else ()))
+    axis.set(xlabel="γ, tokens drafted a step", ylabel="speedup", ylim=(0, 1.35 * top))
+    axis.set_title(f"α = {alpha:.2f}, c = {c:.2f}, v(n) = 1 + {slope:.2f} (n − 1)")
+    axis.legend(loc="upper right", ncols=3, fontsize=8)
+    return show_figure(figure, " | ".join(line for line in (card.verdict, card.advice, card.comparison) if line))
+
+
+class CostExplorer(ipywidgets.VBox):
+    """Move alpha, c, gamma and the slope of v(n), and see whether drafting pays and which gamma is best.
+
+    `alpha_field`, `c_field`, `slope_field` and `gamma_field` are number fields with the ranges of `CostCard`, `reset_button`
+    goes back to the first state. `body` shows the state as a `CostCard`; `measured`, if given, stays on the curve. Opened
+    unrun, it shows the state it was left in.
+
+    Raises ValueError as `CostCard` does for the state it is opened with.
+    """
+
+    def __init__(self, alpha: float = START[0], c: float = START[1], gamma: int = START[2], slope: float = START[3],
+                 measured: tuple[int, float] | None = None):
+        CostCard(alpha, c, gamma, slope, measured)
+        self._measured = measured
+
+        def number(name: str, value: float, most: float, step: float, wide: str = "3em"):
+            return ipywidgets.BoundedFloatText(value=float(value), min=0.0, max=max(most, float(value)), step=step, description=name,
+                                               style={"description_width": wide}, layout={"width": f"calc({wide} + 8em)"})
+
+        self.alpha_field = number("α", alpha, 1.0, 0.05)
+        self.c_field = number("c", c, 5.0, 0.05)
+        self.gamma_field = ipywidgets.BoundedIntText(value=int(gamma), min=0, max=MOST, description="γ",
+                                                     style={"description_width": "3em"}, layout={"width": "calc(3em + 8em)"})
+        self.slope_field = number("slope of v(n)", slope, 2.0, 0.01, "7em")
+        self.reset_button = ipywidgets.Button(description="Reset", tooltip="Back to the first state", layout={"width": "6em"})
+        self._fields = (self.alpha_field, self.c_field, self.gamma_field, self.slope_field)
+        self._first, self._quiet = [field.value for field in self._fields], False
+        self.body = ipywidgets.HTML()
+        self.body.add_class("specdec-body")
+        super().__init__([ipywidgets.HBox([*self._fields, self.reset_button], layout={"flex_flow": "row wrap"}), self.body])
+        self.add_class("specdec-cost")
+        for field in self._fields:
+            field.observe(lambda _: self._draw(), names="value")
+        self.reset_button.on_click(lambda _: self._reset())
+        self._draw()
+
+    def _state_html(self) -> str:
+        return CostCard(*(field.value for field in self._fields), self._measured)._repr_html_()
+
+    def _draw(self) -> None:
+        if not self._quiet:
+            self.body.value = self._state_html()
+
+    def _reset(self) -> None:
+        self._quiet = True  # one drawing for four changes
+        try:
+            for field, value in zip(self._fields, self._first):
+                field.value = value
+        finally:
+            self._quiet = False
+        self._draw()
+
+    def _repr_html_(self) -> str:
+        return self._state_html()

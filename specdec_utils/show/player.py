@@ -1,0 +1,166 @@
+"""Watch several methods write side by side, one frame a verifier pass: a live widget and its static twin."""
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..decode.records import Generation, Step
+from .chips import INK, chip, chips, visible
+from .controls import FrameStepper, Html
+from .style import VERIFY
+
+LEGEND = "✓ drafted and accepted | → written by the verifier itself"
+PROMPT_SHOWN = 12  # prompt tokens drawn; the earlier ones are counted
+CELL = INK + "text-align:left;vertical-align:top;padding:4px 10px;border-top:1px solid #d0d0d0;"
+
+
+def token_kinds(step: Step) -> list[str]:
+    """Per token that `step` added: "accepted" if it was drafted, "replaced" if the verifier wrote it itself."""
+    accepted = 0 if step.best is None else step.branches[step.best].accepted
+    return ["accepted" if i < accepted else "replaced" for i in range(len(step.new_ids))]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A run after some verifier passes: `done` steps are finished, `inside` passes of the next one made."""
+
+    done: int
+    inside: int
+    written: int
+    verifier: int
+    drafter: int
+
+
+def moments(generation: Generation) -> list[Moment]:
+    """Entry n: `generation` after n verifier passes. Drafts count as made by the time their step ends."""
+    found, written, drafter = [Moment(0, 0, 0, 0, 0)], 0, 0
+    for number, step in enumerate(generation.steps):
+        start = found[-1].verifier
+        found += [Moment(number, inside, written, start + inside, drafter) for inside in range(1, step.verifier_calls)]
+        written, drafter = written + len(step.new_ids), drafter + step.drafter_calls
+        found.append(Moment(number + 1, 0, written, start + step.verifier_calls, drafter))
+    return found
+
+
+def _named(generations: Mapping[str, Generation] | Sequence[Generation]) -> dict[str, Generation]:
+    """`generations` under distinct names; ValueError, TypeError for what cannot be played side by side."""
+    if isinstance(generations, Generation):
+        generations = [generations]
+    if not isinstance(generations, Mapping):
+        names = [getattr(one, "method", "") or "generation" for one in generations]
+        generations = {f"{name} {names[:i + 1].count(name)}" if names.count(name) > 1 else name: one
+                       for i, (name, one) in enumerate(zip(names, generations))}
+    if not generations:
+        raise ValueError("There is nothing to play: give at least one Generation.")
+    for one in generations.values():
+        if not isinstance(one, Generation):
+            raise TypeError(f"The player shows Generations, not {type(one).__name__}.")
+        if not one.steps or any(step.verifier_calls < 1 for step in one.steps):
+            raise ValueError("Only a generation with steps, each of at least one verifier pass, can be played.")
+    return dict(generations)
+
+
+def _text_html(generation: Generation, moment: Moment, fresh: bool, tokenizer) -> str:
+    """Prompt and what is written so far; the newest step underlined if the newest pass brought it."""
+    earlier = len(generation.prompt_ids) - PROMPT_SHOWN
+    parts = [f"<small>{earlier} earlier tokens …</small>"] if earlier > 0 else []
+    parts.append(chips(tokenizer, generation.prompt_ids[-PROMPT_SHOWN:], "context"))
+    for number, step in enumerate(generation.steps[:moment.done], 1):
+        newest = fresh and number == moment.done and moment.inside == 0
+        block = chips(tokenizer, step.new_ids, token_kinds(step))
+        parts.append(f'<span style="border-bottom:4px solid;padding-bottom:3px">{block}</span>' if newest else block)
+    return " ".join(parts)
+
+
+def _event(generation: Generation, moment: Moment, fresh: bool, tokenizer) -> str:
+    """What the newest pass brought, in words."""
+    if not fresh:
+        return f"finished ({generation.finish_reason})"
+    if moment.inside:
+        step = generation.steps[moment.done]
+        return f"pass {moment.inside} of {step.verifier_calls} of this step: still checking"
+    if moment.done == 0:
+        return "the prompt"
+    step, last = generation.steps[moment.done - 1], moment.done == len(generation.steps)
+    sign = {"accepted": "✓", "replaced": "→"}
+    added = " ".join(f"{sign[kind]} {visible(tokenizer, token)}" for kind, token in zip(token_kinds(step), step.new_ids))
+    return f"adds {len(step.new_ids)}: {added}" + (f" · finished ({generation.finish_reason})" if last else "")
+
+
+def _bar(written: int, total: int) -> str:
+    return (f'<div style="width:12em;border:1px solid {VERIFY};height:8px"><div style="width:{100 * written / total:.0f}%;'
+            f'height:8px;background-color:{VERIFY}"></div></div>')
+
+
+def players_html(generations: Mapping[str, Generation], tokenizer, passes: int) -> str:
+    """One column a generation, as it stands after `passes` verifier passes (a finished one stays as it is)."""
+    lines = {name: [] for name in ("this pass", "tokens written", "verifier passes", "drafter passes", "text so far")}
+    total = max(len(one.new_ids) for one in generations.values())
+    for one in generations.values():
+        known = moments(one)
+        now, fresh = known[min(passes, len(known) - 1)], passes < len(known)
+        per_pass = f" ({now.written / now.verifier:.2f} tokens each)" if now.verifier else ""
+        cells = [html.escape(_event(one, now, fresh, tokenizer)), f"{now.written} of {len(one.new_ids)}{_bar(now.written, total)}",
+                 f"{now.verifier}{per_pass}", str(now.drafter), _text_html(one, now, fresh, tokenizer)]
+        for line, cell in zip(lines.values(), cells):
+            line.append(cell)
+    heads = "".join(f'<th scope="col" style="{CELL}">{html.escape(name)}</th>' for name in generations)
+    rows = "".join(f'<tr style="background-color:#ffffff"><th scope="row" style="{CELL}">{name}</th>'
+                   + "".join(f'<td style="{CELL}">{cell}</td>' for cell in line) + "</tr>" for name, line in lines.items())
+    return (f'<div style="{INK}background-color:#ffffff;padding:8px;line-height:2;overflow-x:auto">'
+            f"<div><b>after {passes} verifier pass{'' if passes == 1 else 'es'}</b></div>"
+            '<table style="border-collapse:collapse;margin:6px 0;width:100%;table-layout:fixed"><colgroup><col style="width:11em">'
+            f'</colgroup><thead><tr style="background-color:#f2f2f2"><td style="{CELL}"></td>{heads}</tr></thead>'
+            f"<tbody>{rows}</tbody></table>"
+            f"<div><small>{html.escape(LEGEND)}</small></div></div>")
+
+
+class GenerationPlayer(FrameStepper):
+    """Play generations side by side, one frame a verifier pass: what each has written by then, and at which cost.
+
+    `generations`: name -> Generation, or a list of them, named by their methods. Frame n shows the state after n verifier
+    passes: the tokens so far as chips, drafted and accepted (✓) or written by the verifier itself (→), those of the newest
+    step underlined. Controls and `seconds` are those of `FrameStepper`; `frame_field` holds the number of passes.
+
+    Raises TypeError for other records, ValueError for none, or for a generation without steps or with steps without a verifier pass.
+    """
+
+    def __init__(self, generations: Mapping[str, Generation] | Sequence[Generation], tokenizer, seconds: float = 0.8):
+        self._generations, self._tokenizer = _named(generations), tokenizer
+        longest = max(one.verifier_calls for one in self._generations.values())
+        super().__init__(0, longest, "verifier pass", label="Pass", seconds=seconds)
+        self.add_class("specdec-player")
+
+    def frame_html(self, number: int) -> str:
+        return players_html(self._generations, self._tokenizer, number)
+
+
+def player_frames(generations: Mapping[str, Generation] | Sequence[Generation], tokenizer) -> Html:
+    """The static twin of `GenerationPlayer`: a row a verifier pass, a column a generation with what the pass added.
+
+    Passes in a row after which nobody had a new token share a row. Raises as `GenerationPlayer` does.
+    """
+    named = _named(generations)
+    known = {name: moments(one) for name, one in named.items()}
+    rows, quiet = [], []
+    for passes in range(1, max(len(line) for line in known.values())):
+        cells = []
+        for name, line in known.items():
+            if passes >= len(line) or line[passes].inside:
+                cells.append("…" if passes < len(line) else "")
+                continue
+            step = named[name].steps[line[passes].done - 1]
+            cells.append(f"{chips(tokenizer, step.new_ids, token_kinds(step))} <small>{line[passes].written}</small>")
+        if set(cells) <= {"…", ""}:
+            quiet.append(passes)
+            continue
+        label = f"{quiet[0]} to {passes}" if quiet else str(passes)
+        quiet = []
+        rows.append(f'<tr><th scope="row" style="{CELL}">{label}</th>' + "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells)
+                    + "</tr>")
+    summary = "; ".join(f"{name}: {len(one.new_ids)} tokens in {one.verifier_calls} verifier and {one.drafter_calls} drafter passes"
+                        for name, one in named.items())
+    heads = "".join(f'<th scope="col" style="{CELL}">{html.escape(name)}</th>' for name in ["verifier pass", *named])
+    example = f"{chip('a', 'accepted')} drafted and accepted, {chip('b', 'replaced')} written by the verifier itself"
+    markup = (f"<table><caption>{html.escape(summary)}.<br>{example}; the small number counts the tokens so far; … still checking"
+              f"</caption><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>")
+    return Html(markup, f"Played side by side: {summary}")

@@ -1,0 +1,1 @@
+"""Floor 1: settings, devices, tokens, distributions, prompts."""

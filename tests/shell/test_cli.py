@@ -1,0 +1,95 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from specdec_utils.__main__ import main
+
+
+@pytest.fixture
+def pair(saved_models):
+    """The name of a tiny pair on disk."""
+    return ",".join(map(str, saved_models))
+
+
+def test_shows_text_branches_and_table(pair, capsys):
+    assert main(["--pair", pair, "--prompt", "hello", "--tokens", "5", "--repeats", "1"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("ModelPair(") and "medusa_lite: hello" in out
+    assert "step 1, after 5 tokens" in out and "score" in out and "added" in out
+    assert [line.split()[0] for line in out.splitlines() if line.endswith("yes")] == [
+        "greedy", "medusa_lite", "one_pass", "tree", "lookup"]
+    assert "1 prompts x 5 tokens x 1 repeats, 1 thread(s), float32 on cpu" in out
+
+
+def test_three_prompts_when_none_is_given_and_greedy_alone_if_asked(pair, capsys):
+    assert main(["--pair", pair, "--methods", " greedy ,", "--tokens", "2", "--repeats", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "3 prompts x 2 tokens" in out and "medusa_lite" not in out
+
+
+def test_accepted_and_refused_tokens_are_marked(counting):
+    import torch
+
+    from specdec_utils import Cfg, generate
+    from specdec_utils.shell.demo import branch_lines
+    pair = counting(draft=lambda token: token + (2 if token == 6 else 1), sharpness=9.0)
+    lines = branch_lines(pair, generate(pair, torch.tensor([[5]]), Cfg(max_new_tokens=4, draft_span=3, topk_branch=1)), steps=1)
+    assert [line.split() for line in lines] == [["step", "1,", "after", "1", "tokens"],
+                                                ["*", "score", "0", "+'<6>'", "-'<8>'", "'<9>'"], ["added", "'<6>'", "'<7>'"]]
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--tokens", "0"], "max_new_tokens=0 is not usable"), (["--branches", "0"], "topk_branch=0"),
+    (["--span", "0"], "draft_span=0"),
+    (["--repeats", "0"], "repeats=0 is not usable"), (["--methods", "magic"], "There is no method 'magic'"),
+    (["--methods", ""], "There is no method"), (["--prompt", ""], "The prompt is empty"), (["--threads", "0"], "positive"),
+    (["--prompt", "x" * 64], "fills the context"), (["--json", "/no/such/folder/out.json"], "cannot be written"), (["--json", "."], "cannot be written")])
+def test_bad_argument_is_one_sentence_and_exit_code_2(pair, capsys, arguments, message):
+    assert main(["--pair", pair, "--tokens", "2", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and message in error and "Traceback" not in error and error.count("\n") == 1
+
+
+def test_unknown_pair_is_one_sentence_and_exit_code_2(capsys):
+    assert main(["--pair", "nonsense"]) == 2
+    assert capsys.readouterr().err.startswith("error: There is no pair 'nonsense': use one of")
+
+
+def test_shell_run_writes_json(pair, tmp_path):
+    target = tmp_path / "out.json"
+    env = {**os.environ, "SPECDEC_PAIR": pair, "SPECDEC_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-m", "specdec_utils", "--tokens", "3", "--repeats", "1", "--json", str(target)],
+                          env=env, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    data = json.loads(target.read_text(encoding="utf-8"))
+    assert {row["method"]: row["tokens"] for row in data["rows"]} == dict.fromkeys(["greedy", "medusa_lite", "one_pass", "tree", "lookup"], 9)
+    assert data["settings"]["max_new_tokens"] == 3 and data["machine"]["pair"] == pair
+
+
+def test_bench_compares_methods_and_peers_and_writes_json_and_picture(pair, tmp_path, capsys):
+    prompts, numbers, picture = tmp_path / "prompts.txt", tmp_path / "out.json", tmp_path / "out.png"
+    prompts.write_text("hello\n\nworld\nagain\n", encoding="utf-8")
+    arguments = ["--pair", pair, "--prompts", str(prompts), "--count", "2", "--tokens", "4", "--repeats", "1",
+                 "--methods", "tree,lookup,hf-greedy,hf-assisted,hf-lookup", "--json", str(numbers), "--figure", str(picture)]
+    assert main(["bench", *arguments]) == 0
+    out, data = capsys.readouterr().out, json.loads(numbers.read_text(encoding="utf-8"))
+    labels = [row["method"] for row in data["rows"]]
+    assert labels == ["greedy", "tree", "tree k=1", "tree + lookup", "tree k=1 + lookup", "lookup", "hf-greedy", "hf-assisted", "hf-lookup 5", "hf-lookup 10"]
+    assert all(row["tokens"] == 8 and row["equal_to_greedy"] for row in data["rows"])
+    assert set(data["predicted"]) == {"greedy", "tree", "tree k=1", "tree + lookup", "tree k=1 + lookup", "lookup"} and data["predicted"]["greedy"] == pytest.approx(1)
+    assert data["settings"]["arms"]["tree k=1"]["topk_branch"] == 1 and data["machine"]["threads"] == 1
+    assert "over greedy with the same forward pass" in out and "over transformers prompt lookup at its best" in out
+    assert "2 prompts x 4 tokens x 1 repeats; 1 thread(s), float32 on cpu, torch" in out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--methods", "magic"], "There is no method 'magic'"), (["--tokens", "0"], "max_new_tokens=0"), (["--count", "0"], "at least one prompt"),
+    (["--json", "/no/such/folder/out.json"], "cannot be written"), (["--prompts", "/no/such/file"], "No such file")])
+def test_bad_bench_argument_is_one_sentence_and_exit_code_2(pair, capsys, arguments, message):
+    assert main(["bench", "--pair", pair, "--tokens", "2", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and message in error and error.count("\n") == 1
