@@ -14,7 +14,7 @@ def accept_until_mismatch(verifier, ids: torch.Tensor, branch: list[int],
                           choose: Callable = verifier_next_token) -> tuple[torch.Tensor, list[int], bool]:
     """Keep the tokens of `branch` that the verifier would have written itself; at the first it would not, write its own.
 
-    `ids` is [1, T]. Returns (ids with what was kept and the correction behind it, the accepted tokens, mismatched?).
+    `ids` is [1, T]. Returns (ids with what was kept and the correction appended, the accepted tokens, mismatched?).
     `choose(verifier, ids) -> int` gives the verifier's token; it is asked once for each token compared. A fully accepted
     branch adds len(branch) tokens, any other adds one more than it accepted.
     Greedy case of Leviathan et al. 2023 (arXiv 2211.17192), Algorithm 1.

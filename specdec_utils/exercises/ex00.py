@@ -13,14 +13,14 @@ def _(answer):
         if got == truth:
             continue
         if got == truth[:-1]:
-            which = "the verifier's extension behind a draft that is right throughout" if len(truth) > len(draft) else \
+            which = "the bonus token after a draft that is right throughout" if len(truth) > len(draft) else \
                 "the verifier's own token in place of the first wrong guess"
             return f"for draft {draft} and choices {choices} you left out {which}."
         if draft and got == [d for d, c in zip(draft, choices) if d == c] + choices[-1:] or len(got) > len(truth):
-            return (f"for draft {draft} and choices {choices} you went on behind the first disagreement; what was drafted there "
-                    "followed a token that is gone.")
+            return (f"for draft {draft} and choices {choices} you went on after the first disagreement; what was drafted there "
+                    "follows a token that was rejected.")
         if got and got[-1] in draft and got[:-1] == truth[:-1]:
-            return f"for draft {draft} and choices {choices} you kept the refused guess instead of the verifier's token."
+            return f"for draft {draft} and choices {choices} you kept the rejected guess instead of the verifier's token."
         return f"for draft {draft} and choices {choices} the step adds {truth}, not {got}."
     return None
 
@@ -32,7 +32,7 @@ def _(answer):
         try:
             got = float(answer(alpha, gamma))
         except ZeroDivisionError:
-            return f"alpha = {alpha:g} divides by zero in the closed form; there the sum is gamma + 1."
+            return f"alpha = {alpha:g} divides by zero in the closed form; for this alpha the sum is gamma + 1."
         if abs(got - truth) < 1e-6:
             continue
         where = f"for alpha = {alpha:g}, gamma = {gamma}"
@@ -41,6 +41,6 @@ def _(answer):
         if abs(got - (truth - alpha**gamma)) < 1e-6:
             return f"{where} one term is missing: a sum up to alpha ** gamma has gamma + 1 terms."
         if abs(got - (1 + alpha * gamma)) < 1e-6 or abs(got - alpha * gamma) < 1e-6:
-            return f"{where} you let every guess count by itself; the second one counts only if the first was kept, so powers."
+            return f"{where} you count each guess by itself; guess i counts only if all before it were kept: alpha ** i."
         return f"{where} the answer is {truth:.3f}, not {got:.3f}."
     return None

@@ -16,7 +16,7 @@ def _(answer):
             if not torch.equal(before, torch.get_rng_state()):
                 return "torch's global state has moved: seed and draw from a torch.Generator() of your own."
             if isinstance(got, torch.Tensor):
-                return "return a list of numbers: .tolist() makes one of a tensor."
+                return "return a list of numbers; .tolist() turns a tensor into one."
             if not isinstance(got, (list, tuple)) or len(got) != n:
                 return f"for n = {n} return a list of {n} numbers."
             if list(got) != answer(seed, n):
@@ -45,6 +45,6 @@ def _(answer):
         if got:
             return f"for {values} and error {error} you said safe, but the rival is the second largest, only {first - second:g} behind."
         if first - second == 2 * error:
-            return f"for {values} and error {error} both can only become equal; nobody is strictly larger, so the choice is safe."
-        return f"for {values} and error {error} the lead is {first - second:g} and cannot be made up: the choice is safe."
+            return f"for {values} and error {error} the second can only become equal, not strictly larger, so the choice is safe."
+        return f"for {values} and error {error} the lead is {first - second:g} and the errors cannot make it up: the choice is safe."
     return None

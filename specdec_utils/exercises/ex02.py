@@ -11,14 +11,14 @@ from . import exercise
 def _(answer):
     base = {"the": 0, "dog": 1, "ball": 2}
     cases = [
-        (dict(base), True, "two equal vocabularies share one, of course."),
+        (dict(base), True, "these two vocabularies are equal, so the answer is True."),
         ({"ball": 2, "the": 0, "dog": 1}, True, "the order in which a dictionary lists its entries means nothing; these two are equal."),
         ({"the": 0, "dog": 2, "ball": 1}, False,
-         "two vocabularies of one size, with the same words and the same numbers, can still give a word different ids: compare the "
-         "id of each word."),
-        ({"the": 0, "cat": 1, "ball": 2}, False, "these two have one size and the same ids, but id 1 is 'dog' for one and 'cat' for the "
-                                                 "other: compare the words too."),
-        ({**base, "red": 3}, False, "the second vocabulary has a word more, so it can say things that the first cannot hear."),
+         "two vocabularies of the same size, with the same words and the same ids, can still give a word different ids: compare "
+         "the id of each word."),
+        ({"the": 0, "cat": 1, "ball": 2}, False, "these two have the same size and the same ids, but id 1 is 'dog' for one and 'cat' for "
+                                                 "the other: compare the words too."),
+        ({**base, "red": 3}, False, "the second vocabulary has a word more, so one model has an id that means nothing to the other."),
     ]
     for other, truth, complaint in cases:
         for one, two in ((base, other), (other, base)):
@@ -48,9 +48,9 @@ def _(answer):
             return f"return True or False, not {type(got).__name__}."
         if got and not truth:
             if len(head) + len(tokenizer(continuation)["input_ids"]) == len(whole):
-                return (f"for {prompt!r} + {continuation!r} the numbers of tokens add up, but the tokens are others: compare the ids "
-                        "themselves.")
-            return f"for {prompt!r} + {continuation!r} the text continues but the ids do not: a piece of the whole spans the cut."
+                return (f"for {prompt!r} + {continuation!r} the numbers of tokens add up, but the tokens are different ones: compare "
+                        "the ids themselves.")
+            return f"for {prompt!r} + {continuation!r} the text continues but the ids do not: a piece of the whole lies across the cut."
         if truth and not got:
-            return f"for {prompt!r} + {continuation!r} the ids of the prompt stand at the beginning of the whole, so the cut holds."
+            return f"for {prompt!r} + {continuation!r} the whole begins with the ids of the prompt, so the cut holds."
     return None

@@ -40,7 +40,7 @@ def _nucleus_size(answer):
             return (f"{values} with top_p={top_p} gave {got}, not {right}: the token that crosses top_p was dropped, as in the "
                     "original; compare the mass before each token.")
         if got == right + 1:
-            return f"{values} with top_p={top_p} gave {got}, not {right}: one too many, the set had reached top_p already."
+            return f"{values} with top_p={top_p} gave {got}, not {right}: one too many; the set had already reached top_p."
         return f"{values} with top_p={top_p} gave {got}, not {right}."
     return None
 
@@ -89,8 +89,8 @@ def _longest_span(answer):
         cost = 1 + k * (got - 1)
         if cost > budget:
             return f"budget={budget}, k={k} gave span {got}, which costs {cost} passes: too many."
-        return (f"budget={budget}, k={k} gave span {got}, but span {right} fits too, at {1 + k * (right - 1)} passes: the first "
-                "token of a branch costs no pass of its own, all first tokens share one.")
+        return (f"budget={budget}, k={k} gave span {got}, but span {right} fits too, at {1 + k * (right - 1)} passes: all first "
+                "tokens share one pass.")
     return None
 
 

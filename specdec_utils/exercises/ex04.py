@@ -43,10 +43,10 @@ def _pick_rows(answer):
         if got == right:
             continue
         if got == right[1:]:
-            return (f"{case} the first choice is missing: the verifier's opinion of the first drafted token stands in row T - 1, "
-                    "behind the last context token.")
+            return (f"{case} the first choice is missing: the verifier's choice for the first drafted token is in row T - 1, the "
+                    "row of the last context token.")
         if got == right[:-1]:
-            return f"{case} the last choice is missing: the row behind the whole branch counts too (n + 1 choices, not n)."
+            return f"{case} the last choice is missing: the row after the whole branch counts too (n + 1 choices, not n)."
         if got == best:
             return f"{case} rows about the context itself are in the answer: start at row T - 1."
         if len(got) > len(right) and got[-len(right):] == right:
@@ -74,7 +74,7 @@ def _positions(answer):
             return (f"{case}: one pass reads the context and the whole branch, T + n = {right[1]} positions; "
                     f"yours says {fast}.")
         if slow == sum(T + i for i in range(n)):
-            return f"{case}: {slow} counts n passes, but n + 1 choices need n + 1 passes (the last one behind the branch)."
+            return f"{case}: {slow} counts n passes, but n + 1 choices need n + 1 passes (the last one after the branch)."
         if slow == (n + 1) * T:
             return f"{case}: {slow} forgets that the context grows by one token from pass to pass."
         if slow == right[0] - T:

@@ -32,15 +32,15 @@ def _(answer):
             continue
         case = f"branch={branch}, choices={choices}"
         if kept == len(branch) and got == branch:
-            return f"for {case} you return {got}: all accepted, so the last choice is still unused; it is the bonus token."
+            return f"for {case} you return {got}: all tokens were accepted, so the last choice is still unused; it is the bonus token."
         if got == branch[:kept]:
             return f"for {case} you stop before the mismatch and drop the verifier's own token {choices[kept]}, which is correct text."
         if got == branch[:kept + 1]:
             return f"for {case} you keep the rejected draft {branch[kept]}; the verifier wrote {choices[kept]} there."
         if got == choices:
-            return f"for {case} you keep every choice, but those after the mismatch answer to a text that was never written."
+            return f"for {case} you keep every choice, but those after the mismatch continue a text that was never written."
         if isinstance(got, list) and len(got) > len(want):
-            return f"for {case} you go on after the first mismatch; later choices were made behind a token that was refused."
+            return f"for {case} you go on after the first mismatch; later choices follow a token that was rejected."
         return f"for {case} the new tokens are {want}, and you return {got!r}."
     return None
 
@@ -58,10 +58,10 @@ def _(answer):
         if got in branches:
             return f"for {case} you return the branch itself; return its index."
         if inside and got == inside[0]:
-            return f"for {case} you look for {choice} anywhere in a branch; only the *first* token stands where the choice was made."
+            return f"for {case} you look for {choice} anywhere in a branch; only the *first* token is in the position of that choice."
         if want is None:
             return f"for {case} no branch starts with {choice}, so the answer is None, and you return {got!r}."
         if got is None:
-            return f"for {case} branch index {want} starts with {choice}, and you return None (has the function a return?)."
+            return f"for {case} branch index {want} starts with {choice}, and you return None (does the function have a return?)."
         return f"for {case} the answer is {want}, and you return {got!r}."
     return None

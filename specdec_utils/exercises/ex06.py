@@ -30,9 +30,9 @@ def _(answer):
         if at is not None and kept == block[:at]:
             return f"{where}: the end token itself belongs to the output."
         if at is not None and at < len(block) - 1 and kept == block:
-            return f"{where}: tokens are left behind the end token; look at every token of the block, not only the last."
+            return f"{where}: tokens are left after the end token; look at every token of the block, not only the last."
         if at is not None and len(kept) > at + 1:
-            return f"{where}: cut at the first end token, whichever of the set it is, and not at a later one."
+            return f"{where}: cut at the first token that is in the set, not at a later one."
         if (kept, bool(ended)) != truth:
             return f"{where}: expected {truth}, got {(kept, ended)}."
     return None
@@ -57,9 +57,9 @@ def _(answer):
         if len(out) > max_new:
             return f"{where}: {len(out)} tokens are too many; the last draft was longer than what was missing."
         if list(out) != list(range(max_new)):
-            return f"{where}: the tokens came back in a wrong order or the list handed to step() was not what is written so far."
+            return f"{where}: the tokens are in the wrong order, or the list given to step() was not the tokens written so far."
         if max(asked) > 0:
-            return f"{where}: the length is right, but a draft was asked for that is longer than what is missing; use min()."
+            return f"{where}: the length is right, but you asked for a longer draft than was missing; use min()."
         if calls > 1 and span > 1 and max_new > 1 and schedule == [3] and calls > -(-max_new // span):
             return f"{where}: {calls} steps were made; ask for the whole span while there is room for it."
     return None

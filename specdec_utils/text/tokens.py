@@ -30,7 +30,7 @@ def encode_prompt(pair, prompt: str | torch.Tensor) -> torch.Tensor:
 
 
 def append_token(ids: torch.Tensor, tok_id: int) -> torch.Tensor:
-    """`ids` [1, T] with `tok_id` behind it: [1, T + 1], same dtype and device."""
+    """`ids` [1, T] with `tok_id` appended: [1, T + 1], same dtype and device."""
     token = torch.tensor([[tok_id]], dtype=ids.dtype, device=ids.device)
     return torch.cat([ids, token], dim=1)
 
