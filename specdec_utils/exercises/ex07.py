@@ -13,14 +13,14 @@ def _(answer):
         if accepted < span and verifier == k - 1 + accepted:
             return f"{where}: the verifier pass that found the mismatch is missing."
         if verifier == min(accepted + 1, span) and k > 1:
-            return f"{where}: the dead branches cost a verifier pass each, too."
+            return f"{where}: the losing branches cost one verifier pass each as well."
         if verifier != k - 1 + min(accepted + 1, span):
-            return (f"{where}: {k - 1} dead branches and the best one make {k - 1 + min(accepted + 1, span)} verifier passes, "
+            return (f"{where}: {k - 1} losing branches and the best one need {k - 1 + min(accepted + 1, span)} verifier passes, "
                     f"not {verifier}.")
         if drafter == k * span != 1 + k * (span - 1):
-            return f"{where}: all first tokens come from one single drafter pass, so there are fewer than {k * span}."
+            return f"{where}: all first tokens come from a single drafter pass, so there are fewer than {k * span} passes."
         if drafter != 1 + k * (span - 1):
-            return f"{where}: one drafter pass for the first tokens and span - 1 for each branch, not {drafter}."
+            return f"{where}: the drafter makes one pass for the first tokens and span - 1 for each branch, not {drafter} in all."
     return None
 
 
@@ -47,9 +47,9 @@ def _(answer):
         if cached == prompt + new:
             return f"{where}, cached: the last token that is written never goes through the model."
         if cached in (new, new - 1) and cached != prompt + new - 1:
-            return f"{where}, cached: the prompt goes through once as well."
+            return f"{where}, cached: the prompt goes through the model once as well."
         if cached != prompt + new - 1:
-            return f"{where}, cached: expected {prompt + new - 1}, got {cached}; each token goes through once, but the last."
+            return f"{where}, cached: expected {prompt + new - 1}, got {cached}; each token except the last goes through once."
         truth = sum(prompt + i for i in range(new))
         if uncached == truth + new:
             return f"{where}, uncached: the first pass sees the prompt alone, {prompt} tokens and not {prompt + 1}."

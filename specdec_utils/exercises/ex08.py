@@ -13,9 +13,9 @@ def _(answer):
             continue
         where = f"for layers={layers}, width={width}, positions={positions}, bytes_per_number={size}"
         if got * 2 == want:
-            return f"{where} you count only one vector a position and layer; a key *and* a value are kept."
+            return f"{where} you count only one vector per position and layer, but a key *and* a value are kept."
         if got * size == want:
-            return f"{where} you return how many numbers are kept; each takes {size} bytes."
+            return f"{where} you return how many numbers are kept; each of them takes {size} bytes."
         if got * layers == want:
             return f"{where} you count one layer; every layer keeps keys and values of its own."
         return f"{where} it takes {want} bytes, not {got!r}."
@@ -23,7 +23,7 @@ def _(answer):
 
 
 class _Cache:
-    """A cache of numbers with the strictest `crop` there has been: 0 empties it, a positive number is refused."""
+    """A cache of numbers with the strictest `crop` there has been: 0 empties it, a positive number is not allowed."""
 
     def __init__(self, length: int):
         self.kept, self.crops = list(range(length)), []
@@ -34,7 +34,7 @@ class _Cache:
     def crop(self, n: int) -> None:
         self.crops.append(n)
         if n > 0:
-            raise ValueError(f"crop({n}): a positive number is refused")
+            raise ValueError(f"crop({n}): a positive number is not allowed")
         self.kept = self.kept[:n]
 
 
@@ -51,13 +51,13 @@ def _(answer):
             return f"{where}: you call crop(-0), which has emptied the cache in some versions; when nothing is to be dropped, call nothing."
         if len(cache.kept) != length - drop:
             if cache.crops == [-prefix]:
-                return f"{where}: you drop {prefix} positions; {prefix} are to be kept."
+                return f"{where}: you drop {prefix} positions, but {prefix} must be kept."
             if prefix > length:
-                return f"{where}: the cache is short enough already, and you left {len(cache.kept)} positions."
-            return f"{where}: {length - drop} positions should be left, and {len(cache.kept)} are."
+                return f"{where}: the cache is short enough already, but you left {len(cache.kept)} positions."
+            return f"{where}: {length - drop} positions should be left, but {len(cache.kept)} are."
         if got != drop or isinstance(got, bool):
             hint = ", the number that is left; return how many were dropped" if got == len(cache.kept) else ""
-            return f"{where}: {drop} positions were dropped, and you return {got!r}{hint}."
+            return f"{where}: {drop} positions were dropped, but you return {got!r}{hint}."
     return None
 
 
@@ -98,13 +98,13 @@ def _(answer):
         got = list(got) if isinstance(got, (list, tuple)) else got
         where = f"with {known} of {len(text)} tokens read, span {span}"
         if len(drafter.read) > len(text) + span:
-            return f"{where}: you feed tokens that the cache holds already; feed only what it lacks, from drafter.length on."
+            return f"{where}: you feed tokens that the cache already holds; feed only what it lacks, from drafter.length on."
         if drafter.calls == span + 1 and drafter.read == text + want:
-            return f"{where}: {drafter.calls} passes; the last draft is read too, though nobody asks what follows it."
+            return f"{where}: {drafter.calls} passes; you also feed the last draft, although nothing is drafted after it."
         if drafter.read[:len(text)] != text:
-            return f"{where}: the cache now holds {drafter.read}, which is no beginning of the text; is a token missing in it?"
+            return f"{where}: the cache now holds {drafter.read}, which is not a beginning of the text; is a token missing in it?"
         if drafter.calls != span:
-            return f"{where}: {drafter.calls} passes, and {span} are enough: one for each token."
+            return f"{where}: you make {drafter.calls} passes, but {span} are enough: one for each token."
         if got != want:
-            return f"{where}: the drafter's greedy tokens are {want}, and you return {got!r}."
+            return f"{where}: the drafter's greedy tokens are {want}, but you return {got!r}."
     return None

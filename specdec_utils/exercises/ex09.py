@@ -22,7 +22,7 @@ def _(answer):
         if got == len({tuple(branch) for branch in branches}):
             return f"{case}, the number of different branches; count their nodes, one for each prefix."
         if got == want + 1:
-            return f"{case}, one too many: the empty prefix is the context, which is no node."
+            return f"{case}, one too many: the empty prefix is the context, which is not a node."
         return f"{case}; there are {want} different prefixes."
     return None
 
@@ -46,10 +46,10 @@ def _(answer):
         if got == [x + 1 for x in want]:
             return f"{case}, all one too far: positions count from 0, so a context of {start} tokens ends at {start - 1}."
         if got == [start if parent == -1 else start + parent + 1 for parent in parents]:
-            return f"{case}: you count from the parent's *number*; take the parent's *position*, and one more."
+            return f"{case}: you count from the parent's *number*; take the parent's *position*, and add one."
         if isinstance(got, list) and len(got) != len(want):
             return f"{case}; there are {len(want)} nodes, and each has one position."
-        return f"{case}; the positions are {want}: the start behind the context, else one more than the parent's."
+        return f"{case}; the positions are {want}: start directly after the context, else one more than the parent's position."
     return None
 
 
@@ -67,18 +67,18 @@ def _(answer):
             continue
         case = f"for parents={parents}, accept={accept} you return {got:.4g}"
         if math.isclose(got, want - 1, abs_tol=1e-9):
-            return f"{case}, one too few: the verifier's own token comes on top whatever is accepted."
+            return f"{case}, one too few: the verifier's own token is always added, whatever is accepted."
         if math.isclose(got, 1 + sum(accept), abs_tol=1e-9):
-            return f"{case}: you add the acceptances; a deep node counts only if its whole path is accepted, so multiply along it."
+            return f"{case}: you add the acceptances, but a node counts only if its whole path is accepted, so multiply along the path."
         if math.isclose(got, 1 + math.prod(accept), abs_tol=1e-9):
             return f"{case}: you multiply over all nodes; multiply along each path, then add up over the nodes."
         leaves = [node for node in range(len(parents)) if node not in parents]
         if math.isclose(got, 1 + sum(reached[node] for node in leaves), abs_tol=1e-9):
             return f"{case}: you count the ends of branches only; every node on the way adds a token too."
         if leaves and math.isclose(got, 1 + max(sum(reached[node] for node in paths[leaf]) for leaf in leaves), abs_tol=1e-9):
-            return f"{case}: you follow the best path only; siblings have their chance too."
+            return f"{case}: you follow the best path only; siblings have a chance as well."
         by_parent = [chance * (1.0 if parent == -1 else accept[parent]) for parent, chance in zip(parents, accept)]
         if math.isclose(got, 1 + sum(by_parent), abs_tol=1e-9):
-            return f"{case}: you multiply with the parent's acceptance only; a grandparent must be accepted as well."
+            return f"{case}: you multiply by the parent's acceptance only; a grandparent must be accepted as well."
         return f"{case}; E is {want:.4g}."
     return None

@@ -32,7 +32,7 @@ def _(answer):
         try:
             got = list(got)
         except TypeError:
-            return f"for {case} you return {got!r}; return a list with one probability a token."
+            return f"for {case} you return {got!r}; return a list with one probability for each token."
         excess = [max(a - b, 0) for a, b in zip(p, q)]
         total = sum(excess)
         if _equal(got, [e / total for e in excess]):
@@ -52,14 +52,14 @@ def _(answer):
     try:
         got = answer(list(same), list(same))
     except ZeroDivisionError:
-        return "for p = q you divide by zero; nothing is left of p - q then, so return p."
+        return "for p = q you divide by zero; nothing is left of p - q, so return p."
     if not _equal(list(got), same):
-        return f"for p = q nothing is left of p - q; return p then, and you return {list(got)}."
+        return f"for p = q nothing is left of p - q, so return p; you return {list(got)}."
     return None
 
 
 def _unscaled(p, q, candidates):
-    """A mutant: q loses the refused token and is not scaled up."""
+    """A mutant: q loses the rejected token and is not scaled up."""
     accept, residuals, q = [], [], q * 1
     for x in candidates:
         (a,), (p,) = with_replacement(p, q, [x])
@@ -70,13 +70,13 @@ def _unscaled(p, q, candidates):
 
 
 def _halved(p, q, candidates):
-    """Exact, and slow: each candidate is refused half of the time for no reason, and p is mixed accordingly."""
+    """Exact, and slow: each candidate is rejected half of the time for no reason, and p is mixed accordingly."""
     accept, residuals = [], []
     for x in candidates:
         (a,), (after,) = without_replacement(p, q, [x])
         accept.append(a / 2)
-        refused = 1 - sum(min(one, other) for one, other in zip(p, q)) / 2
-        p = (p - numpy.array([min(one, other) / 2 for one, other in zip(p, q)], dtype=object)) / refused
+        rejected = 1 - sum(min(one, other) for one, other in zip(p, q)) / 2
+        p = (p - numpy.array([min(one, other) / 2 for one, other in zip(p, q)], dtype=object)) / rejected
         residuals.append(p)
         q = q * 1
         q[x] = 0
@@ -104,7 +104,7 @@ def _(answer):
                 if got == want:
                     continue
                 if want and bool(all(accepted == p)) == got:
-                    return f"for {case} you say False; add what is drawn after the refusals to what is accepted, then compare."
+                    return f"for {case} you say False; add what is drawn after the rejections to what is accepted, then compare."
                 if want:
                     return f"for {case} the rule writes exactly p, and you say False."
                 return (f"for {case} the rule writes {_shown(accepted + drawn)}, which is not p, and you say True; "
@@ -116,23 +116,23 @@ def _(answer):
 def _(answer):
     for p, q in PAIRS:
         beta = sum(min(a, b) for a, b in zip(p, q))
-        refused, current = 1, p
+        rejected, current = 1, p
         for k in (1, 2, 3):
             overlap = sum(min(a, b) for a, b in zip(current, q))
-            refused *= 1 - overlap
+            rejected *= 1 - overlap
             current = [max(a - b, 0) / (1 - overlap) for a, b in zip(current, q)]
             got, case = answer(list(p), list(q), k), f"p={_shown(p)}, q={_shown(q)}, k={k}"
             if not isinstance(got, (int, float, Fraction)):
                 return f"for {case} you return {got!r}; return one number."
-            if isclose(got, 1 - refused, abs_tol=1e-9):
+            if isclose(got, 1 - rejected, abs_tol=1e-9):
                 continue
-            if isclose(got, refused, abs_tol=1e-9):
-                return f"for {case} you return the probability that all are refused; the answer is 1 minus that."
+            if isclose(got, rejected, abs_tol=1e-9):
+                return f"for {case} you return the probability that all are rejected; the answer is 1 minus that."
             if isclose(got, 1 - (1 - beta) ** k, abs_tol=1e-9):
-                return f"for {case} you take every draft to be worth as much as the first; after a refusal p is its residual."
+                return f"for {case} you take every draft to be worth as much as the first; after a rejection p is its residual."
             if isclose(got, k * beta, abs_tol=1e-9):
-                return f"for {case} you add the acceptances up; a second draft counts only where the first was refused."
-            return f"for {case} the probability is {1 - refused}, and you return {got}."
+                return f"for {case} you add the acceptances up; a second draft counts only where the first was rejected."
+            return f"for {case} the probability is {1 - rejected}, and you return {got}."
     same = _law(3, 2, 1)
     try:
         got = answer(list(same), list(same), 2)

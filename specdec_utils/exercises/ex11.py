@@ -10,7 +10,7 @@ def _(answer):
     for ids, head in (([5, 6, 7, 8, 9], 1), ([5, 6, 7, 8, 9], 2), ([5, 6, 7, 8, 9], 3), ([3, 3, 4, 1], 1), ([5, 6], 1), ([5, 6, 7], 4)):
         got = answer(list(ids), head)
         if not isinstance(got, (list, tuple)) or not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in got):
-            return f"for ids={ids}, head={head} you return {got!r}; a list of pairs (position, target) is wanted."
+            return f"for ids={ids}, head={head} you return {got!r}; return a list of pairs (position, target)."
         got, want = [tuple(pair) for pair in got], [(t, ids[t + 1 + head]) for t in range(len(ids) - 1 - head)]
         if got == want:
             continue
@@ -19,13 +19,13 @@ def _(answer):
             if head == 1 and got == [(t, ids[t + shift]) for t in range(len(ids) - shift)]:
                 return f"for {case} your targets lie {shift} place(s) ahead; {whose}, and head 1 starts 2 places ahead."
         if got == [(t, ids[t + head]) for t in range(len(ids) - head)]:
-            return f"for {case} your targets lie {head} places ahead; head i guesses the token i places behind the *next* one."
+            return f"for {case} your targets lie {head} places ahead; head i guesses the token i places after the *next* one."
         if got == [(t + 1 + head, token) for t, token in want]:
             return f"for {case} you name the target's position; the pair needs the position of the hidden state."
         if len(got) > len(want):
-            return (f"for {case} there are {len(want)} positions with a target, and you return {len(got)} pairs; the last ones "
+            return (f"for {case} there are {len(want)} positions with a target, but you return {len(got)} pairs; the last ones "
                     "look past the end.")
-        return f"for {case} the pairs are {want}, and you return {got}."
+        return f"for {case} the pairs are {want}, but you return {got}."
     return None
 
 
@@ -50,19 +50,19 @@ def _(answer):
         try:
             got = float(got)
         except (TypeError, ValueError):
-            return f"for {case} you return {got!r}; a number is wanted."
+            return f"for {case} you return {got!r}; return a number."
         if math.isclose(got, want, abs_tol=1e-6):
             continue
         if math.isclose(got, want - 1, abs_tol=1e-6):
             return f"for {case} you return {got:.2f}: the verifier's own token, which every pass adds, is missing."
         if math.isclose(got, 1 + sum(tree.probs), abs_tol=1e-6) or math.isclose(got, sum(tree.probs), abs_tol=1e-6):
-            return f"for {case} you return {got:.2f}: a node counts with the product along its whole path, for its parent may fall."
+            return f"for {case} you return {got:.2f}: a node counts with the product along its path, because its parent may be rejected."
         if reach and math.isclose(got, 1 + max(sum(math.prod(tree.probs[n] for n in tree.path(leaf)[:i + 1])
                                                    for i in range(len(tree.path(leaf)))) for leaf in tree.leaves()), abs_tol=1e-6):
-            return f"for {case} you return {got:.2f}, the best branch alone; the other branches may be the accepted one too."
+            return f"for {case} you return {got:.2f}, the best branch alone; another branch may be the accepted one."
         if math.isclose(got, 1 + sum(reach[leaf] for leaf in tree.leaves()), abs_tol=1e-6):
-            return f"for {case} you return {got:.2f}: you count the leaves only, and every node on the way is a token as well."
-        return f"for {case} the answer is {want:.2f}, and you return {got:.2f}."
+            return f"for {case} you return {got:.2f}: you count the leaves only, but every node on the way is a token as well."
+        return f"for {case} the answer is {want:.2f}, but you return {got:.2f}."
     return None
 
 
@@ -86,14 +86,14 @@ def _(answer):
         if got is None:
             return f"for {case} you return None; where nothing is found the answer is []."
         if got == [] and want:
-            return f"for {case} the answer is {want}, and you return []; did the search find the tail itself, behind which nothing stands?"
+            return f"for {case} the answer is {want}, but you return []; did you find the tail itself, after which nothing stands?"
         if got == earliest:
             return f"for {case} you return {got}, which followed the *first* find; the latest one counts."
         if got == match:
-            return f"for {case} you return {got}, which starts with the match itself; what *followed* it is wanted."
+            return f"for {case} you return {got}, which starts with the match itself; return what *followed* it."
         if isinstance(got, list) and len(got) > span:
-            return f"for {case} you return {len(got)} tokens, and span={span} is the most that may be drafted."
+            return f"for {case} you return {len(got)} tokens, but at most span={span} may be drafted."
         if want == [] and got:
-            return f"for {case} the last {size} tokens stand nowhere earlier, so the answer is [], and you return {got}."
-        return f"for {case} the answer is {want}, and you return {got!r}."
+            return f"for {case} the last {size} tokens stand nowhere earlier, so the answer is [], but you return {got}."
+        return f"for {case} the answer is {want}, but you return {got!r}."
     return None

@@ -20,10 +20,10 @@ def _(answer):
         if _is(got, sum(reach) - 1):
             return f"for {case} the verifier's own token is missing: a step writes at least one token."
         if _is(got, reach[-1]) or _is(got, 1 + reach[-1]):
-            return f"for {case} you count the end of the chain only; each shorter beginning brings a token of its own."
+            return f"for {case} you count only the end of the chain; each accepted draft on the way brings a token as well."
         if _is(got, sum(reach[:-1])):
             return f"for {case} the last draft is missing; with {len(chances)} drafts there are {len(chances) + 1} terms."
-        return f"for {case} a step brings {sum(reach):.4f} tokens on average, and you return {got!r}."
+        return f"for {case} a step brings {sum(reach):.4f} tokens on average, but you return {got!r}."
     return None
 
 
@@ -39,14 +39,14 @@ def _(answer):
         if _is(got, tokens - v):
             return f"for {case} you return what is left for all {gamma} drafts together; c is the price of one."
         if _is(got, tokens / (gamma * v)) or _is(got, tokens / gamma - v):
-            return f"for {case} solve E = gamma c + v for c: first take v away, then divide by gamma."
+            return f"for {case} solve E = gamma c + v for c: first subtract v, then divide by gamma."
         if _is(got, (tokens - v) / (gamma + 1)):
-            return f"for {case} you divide by gamma + 1; the drafter drafts gamma tokens, the verifier adds the other."
+            return f"for {case} you divide by gamma + 1; the drafter drafts gamma tokens, the verifier adds one more."
         if _is(got, (tokens - alpha**gamma - v) / gamma):
             return f"for {case} a term of E is missing: with gamma drafts a step brings up to gamma + 1 tokens."
         if _is(got, max(0.0, wanted)):
-            return f"for {case} even a free drafter loses; say so by the negative number {wanted:.4f}."
-        return f"for {case} the break-even c is {wanted:.4f}, and you return {got!r}."
+            return f"for {case} even a free drafter loses; return the negative number {wanted:.4f} to say so."
+        return f"for {case} the break-even c is {wanted:.4f}, but you return {got!r}."
     return None
 
 
@@ -65,12 +65,12 @@ def _(answer):
         if _is(got, tokens / (bill - c * passes)):
             return f"for {case} the drafter's passes are not on the bill."
         if _is(got, tokens / (len(nodes) + c * passes)):
-            return f"for {case} you take every verifier pass as one step; a pass over n tokens costs v(n)."
+            return f"for {case} you count every verifier pass as 1; a pass over n tokens costs v(n)."
         if _is(got, tokens / (sum(v(n) for n in nodes) + c * passes)):
             return f"for {case} the pass also reads the newest token of the text: v(1 + n)."
         if _is(got, tokens / (v(sum(nodes)) + c * passes)) or _is(got, tokens / (v(1 + sum(nodes)) + c * passes)):
-            return f"for {case} there are {len(nodes)} verifier passes, one a step; add up their prices, not their tokens."
+            return f"for {case} there are {len(nodes)} verifier passes, one per step; add up their prices, not their tokens."
         if _is(got, tokens / (sum(v(1 + n) for n in nodes) + passes)):
             return f"for {case} a drafter pass costs c, not a whole verifier step."
-        return f"for {case} the speed over greedy is {tokens / bill:.4f}, and you return {got!r}."
+        return f"for {case} the speed over greedy is {tokens / bill:.4f}, but you return {got!r}."
     return None

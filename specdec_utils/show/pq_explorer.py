@@ -13,7 +13,7 @@ from .style import BAD, GOOD, NEUTRAL, VERIFY
 
 WORDS = ("dog", "cat", "bird", "car")
 P, Q = (0.5, 0.3, 0.2, 0.0), (0.2, 0.2, 0.4, 0.2)
-LEGEND = ("✓ an accepted draft | ✗ drafted and refused | → drawn after every draft was refused | "
+LEGEND = ("✓ an accepted draft | ✗ drafted and rejected | → drawn after every draft was rejected | "
           "▲ p: where the bar of what is written should end")
 BAR = 150  # width in pixels of the largest bar
 
@@ -23,7 +23,7 @@ CHOICES: dict[str, tuple[Callable, Callable]] = {
     "draws without replacement": (without_replacement, distinct),
     "q's most probable, not drawn": (deterministic, chosen),
     "typical acceptance (lossy)": (typical_lossy, independent),
-    "mutant: refused, drawn from p": (resample_from_p, independent),
+    "mutant: rejected, drawn from p": (resample_from_p, independent),
 }
 
 
@@ -79,12 +79,12 @@ class PQTable:
 
     @property
     def residual(self) -> str:
-        """What is drawn from after all drafts were refused, in words."""
+        """What is drawn from after all drafts were rejected, in words."""
         total = self.drawn.sum()
         if total < 1e-12:
-            return "no draft is ever refused for good"
+            return "no step ends without an accepted draft"
         shares = " · ".join(f"{word} {_three(mass / total)}" for word, mass in zip(self.words, self.drawn))
-        return f"after {'the refusal' if self.drafts == 1 else 'the last refusal'} ({_three(total)} of all cases) drawn from: {shares}"
+        return f"after {'the rejection' if self.drafts == 1 else 'the last rejection'} ({_three(total)} of all cases) drawn from: {shares}"
 
     def _rows(self) -> list[tuple]:
         return list(zip(self.words, self.p, self.q, self.first_accepted, self.first - self.first_accepted, self.accepted,
@@ -93,8 +93,8 @@ class PQTable:
     def _repr_html_(self) -> str:
         scale = max(*self.p, *self.first, *(self.accepted + self.drawn))
         rows = []
-        for word, p, q, kept, refused, accepted, drawn, bias in self._rows():
-            sides = (_bar([("accepted", kept), ("rejected", refused)], scale),
+        for word, p, q, kept, rejected, accepted, drawn, bias in self._rows():
+            sides = (_bar([("accepted", kept), ("rejected", rejected)], scale),
                      _bar([("accepted", accepted), ("replaced", drawn)], scale, p))
             cells = [_three(p), _three(q), *sides, f"<b>{_signed(bias)}</b>"]
             rows.append(f'<tr style="background-color:#ffffff"><th scope="row" style="{CELL}">{html.escape(word)}</th>'
@@ -110,9 +110,9 @@ class PQTable:
     def __repr__(self) -> str:
         lines = [self.title, self.summary,
                  f"{'token':8}{'p':>7}{'q':>7}  first draft        written            written − p"]
-        for word, p, q, kept, refused, accepted, drawn, bias in self._rows():
-            p, q, kept, refused, accepted, drawn = map(_three, (p, q, kept, refused, accepted, drawn))
-            lines.append(f"{word:8}{p:>7}{q:>7}  ✓ {kept}  ✗ {refused}   ✓ {accepted}  → {drawn}   {_signed(bias)}")
+        for word, p, q, kept, rejected, accepted, drawn, bias in self._rows():
+            p, q, kept, rejected, accepted, drawn = map(_three, (p, q, kept, rejected, accepted, drawn))
+            lines.append(f"{word:8}{p:>7}{q:>7}  ✓ {kept}  ✗ {rejected}   ✓ {accepted}  → {drawn}   {_signed(bias)}")
         return "\n".join([*lines, self.residual])
 
 
@@ -154,7 +154,7 @@ def pq_table(p: Sequence[Real] = P, q: Sequence[Real] = Q, draw: str = "independ
 
 
 class PQExplorer(ipywidgets.VBox):
-    """Move p and q over four tokens and see what is accepted, what is refused, what is drawn instead, and what comes out.
+    """Move p and q over four tokens and see what is accepted, what is rejected, what is drawn instead, and what comes out.
 
     `p_fields` and `q_fields` are number fields for weights of at least 0, normalised automatically; `draw_field` chooses a
     key of `CHOICES`, `drafts_field` the candidates a step (1 to 3), `reset_button` goes back to the first state. `body` shows

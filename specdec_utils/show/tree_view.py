@@ -12,7 +12,7 @@ from .style import DRAFT, VERIFY, new_figure
 
 SEES, HIDDEN, LIT = "●", "·", "#FFF1CC"
 MASK_LEGEND = "● attends to | · stands before it in the pass, but hidden"
-STEP_LEGEND = "✓ accepted | ✗ refused: the text goes on otherwise here | · behind a refused node"
+STEP_LEGEND = "✓ accepted | ✗ rejected: the text goes on differently here | · below a rejected node"
 CELL = INK + "text-align:left;vertical-align:middle;padding:3px 6px;border:1px solid #d0d0d0;"
 SHADED = f"background-color:{LIT};outline:3px solid {DRAFT};outline-offset:-3px;"
 
@@ -36,7 +36,7 @@ def _accepted(step: Step) -> list[int]:
 def node_verdicts(step: Step) -> list[str]:
     """Per node of `step.tree` "accepted", "rejected" (its parent stands in the text and it does not) or "unchecked"."""
     kept = _accepted(step)
-    asked = {ROOT, *(kept if step.extra is not None else kept[:-1])}  # nothing is asked behind an EOS
+    asked = {ROOT, *(kept if step.extra is not None else kept[:-1])}  # nothing is asked after an EOS
     return ["accepted" if node in kept else "rejected" if parent in asked else "unchecked"
             for node, parent in enumerate(step.tree.parents)]
 
@@ -84,7 +84,7 @@ def describe_tree(record: Step | TokenTree, tokenizer, node: int | None = None) 
            f"{f'depth {len(above)}' if step is None else f'position {step.context + len(above)}'} | "
            f"attends to the context{nodes} and itself")
     if step is not None and step.choices:
-        out += f" | behind it the verifier writes {_text(tokenizer, step.choices[node + 1])} (p {step.choice_probs[node + 1]:.2f})"
+        out += f" | after it the verifier writes {_text(tokenizer, step.choices[node + 1])} (p {step.choice_probs[node + 1]:.2f})"
     return out
 
 

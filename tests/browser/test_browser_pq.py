@@ -37,7 +37,7 @@ def test_pq_explorer_in_jupyterlab(page, lab_address, tmp_path):
     field["Drafts are"].select_option("draws without replacement")
     expect(body).to_contain_text("draws without replacement, 2 drafts: ✓ written = p, exactly")
     expect(body).to_contain_text("of 2 drafts 0.817")
-    field["Drafts are"].select_option("mutant: refused, drawn from p")
+    field["Drafts are"].select_option("mutant: rejected, drawn from p")
     expect(body).to_contain_text(re.compile("✗ written differs from p by a total variation of 0.140"))
     explorer.screenshot(path=tmp_path / "mutant.png")
 

@@ -31,7 +31,7 @@ def test_tree_view_in_jupyterlab(page, lab_address, tmp_path):
         field.select_option(label=labels[node])
         expect(body).to_contain_text(f"node {node}: ")
         expect(body).to_contain_text("attends to the context")
-        expect(body).to_contain_text("behind it the verifier writes")
+        expect(body).to_contain_text("after it the verifier writes")
         assert lit(mask.locator("tbody tr")) == [int(i == node) for i in range(nodes)]
         position = re.search(r"attends to the context(?:, nodes? ([\d, ]+))? and itself", body.inner_text())
         above = [int(number) for number in re.findall(r"\d+", position[1] or "")]

@@ -116,7 +116,7 @@ def test_table_of_the_four_tokens():
     assert lines[0] == "independent draws, 1 draft: ✓ written = p, exactly"
     assert lines[1] == "acceptance of the first draft 0.600 | Σ min(p, q) = 1 − TV(p, q) = 0.600"
     assert re.split(r"\s{2,}", lines[5]) == ["bird", "0.200", "0.400", "✓ 0.200", "✗ 0.200", "✓ 0.200", "→ 0.000", "0"]
-    assert lines[-1] == "after the refusal (0.400 of all cases) drawn from: dog 0.750 · cat 0.250 · bird 0.000 · car 0.000"
+    assert lines[-1] == "after the rejection (0.400 of all cases) drawn from: dog 0.750 · cat 0.250 · bird 0.000 · car 0.000"
 
 
 def test_html_says_what_the_text_says():
@@ -142,10 +142,10 @@ def test_bars_have_a_sign_a_border_and_the_right_width():
 
 
 def test_mutant_typical_and_equal_laws():
-    assert pq_table(draw="mutant: refused, drawn from p").verdict == "✗ written differs from p by a total variation of 0.100"
-    same = pq_table((1, 1, 1, 1), (1, 1, 1, 1), "mutant: refused, drawn from p")
+    assert pq_table(draw="mutant: rejected, drawn from p").verdict == "✗ written differs from p by a total variation of 0.100"
+    same = pq_table((1, 1, 1, 1), (1, 1, 1, 1), "mutant: rejected, drawn from p")
     assert same.verdict == "✓ written = p for these numbers, though the rule is not lossless"
-    assert same.residual == "no draft is ever refused for good"
+    assert same.residual == "no step ends without an accepted draft"
     apart = pq_table((1, 0, 0, 0), (0, 1, 0, 0))
     assert "first draft 0.000" in apart.summary and "dog 1.000" in apart.residual and "exactly" in apart.verdict
 

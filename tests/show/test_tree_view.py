@@ -93,7 +93,7 @@ def test_words():
     assert describe_tree(step, WORDS) == "7 nodes, 3 branches, 3 levels | accepted: dog ran <b>, then → slept"
     assert describe_tree(toy(), WORDS, 0) == "node 0: dog | depth 0 | attends to the context and itself"
     assert describe_tree(step, WORDS, 5) == ("node 5: cat ran | position 11 | attends to the context, node 4 and itself"
-                                             " | behind it the verifier writes slept (p 0.62)")
+                                             " | after it the verifier writes slept (p 0.62)")
     assert "nodes 0, 1 and itself" in describe_tree(toy(), WORDS, 3)
     assert "accepted: nothing, then → the" in describe_tree(step_of(toy(), [0] * 8), WORDS)
     assert "q 0.50" in words(tree_html(TokenTree([1], [-1], [0.5], {-1: [0]}), WORDS)) and "q 1.00" not in tree_html(toy(), WORDS)
