@@ -52,21 +52,21 @@ def tree_tokens(tree: TokenTree, acceptances: Sequence[float]) -> float:
 
 
 def acceptance_rate(runs: Sequence[Generation]) -> float:
-    """Alpha: drafted levels of which a token was kept, over levels that were judged (those behind a refused one were not).
+    """Alpha: drafted levels of which a token was kept, over levels that were judged (those after a rejected one were not).
 
     In a chain every level is one token. In a tree it is all tokens at one depth, so that alpha answers: given that the path
     is right so far, how often does it go on inside the tree? Raises ValueError if no run has drafted anything.
     """
-    kept = refused = 0
+    kept = rejected = 0
     for run in runs:
         for step in run.steps:
             drafted = max((len(branch.tokens) for branch in step.branches), default=0)
             accepted = max((branch.accepted for branch in step.branches), default=0)
             kept += accepted
-            refused += accepted < drafted and step.extra is not None  # else the text ended here, at an EOS
-    if kept + refused == 0:
+            rejected += accepted < drafted and step.extra is not None  # else the text ended here, at an EOS
+    if kept + rejected == 0:
         raise ValueError("No draft was judged in these runs: give runs of a method that drafts.")
-    return kept / (kept + refused)
+    return kept / (kept + rejected)
 
 
 @dataclass

@@ -73,7 +73,7 @@ def test_tokens_of_a_branching_tree_by_hand():
 
 def test_acceptance_rate_counts_what_was_judged(counting):
     pair = counting(draft=lambda token: token + (2 if token == 8 else 1), sharpness=9.0)
-    run = generate(pair, START, Cfg(max_new_tokens=5, topk_branch=1, draft_span=4), "tree")  # 6 7 8 accepted, then 10 refused
+    run = generate(pair, START, Cfg(max_new_tokens=5, topk_branch=1, draft_span=4), "tree")  # 6 7 8 accepted, then 10 rejected
     assert acceptance_rate([run]) == pytest.approx(3 / 4)
     with pytest.raises(ValueError, match="No draft was judged"):
         acceptance_rate([generate(pair, START, Cfg(max_new_tokens=5), "greedy")])
