@@ -7,19 +7,11 @@ from transformers.activations import ACT2FN
 from transformers.models.gpt2.modeling_gpt2 import GPT2MLP, GPT2Attention, GPT2Block, GPT2Model
 from transformers.pytorch_utils import Conv1D
 
+from .untouched import is_untouched
+
 ACTIVATIONS = {"gelu_pytorch_tanh": "tanh", "gelu_new": "tanh", "gelu": "none"}
 PARTS = {GPT2LMHeadModel, GPT2Model, GPT2Block, GPT2Attention, GPT2MLP, Conv1D, nn.Linear, nn.Embedding, nn.LayerNorm, nn.Dropout,
          nn.ModuleList, *(type(ACT2FN[name]) for name in ACTIVATIONS)}
-
-
-def _is_untouched(module: nn.Module) -> bool:
-    """Is it a part of GPT-2, in eval mode, with its own `forward` and no hook? A lean pass would go past all that.
-
-    Hooks that `transformers` leaves behind where hidden states were asked for do nothing in other passes, so they do not count.
-    """
-    hooks = (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
-    return (type(module) in PARTS and not module.training and getattr(module.forward, "__func__", None) is type(module).forward
-            and all(getattr(hook, "__module__", None) == "transformers.utils.output_capturing" for hook in hooks))
 
 
 class LeanGPT2:
@@ -37,7 +29,7 @@ class LeanGPT2:
         config = model.config
         plain = not (config.scale_attn_by_inverse_layer_idx or config.reorder_and_upcast_attn or config.add_cross_attention)
         return (plain and config.scale_attn_weights and config.activation_function in ACTIVATIONS
-                and all(map(_is_untouched, model.modules())))
+                and all(is_untouched(module, PARTS) for module in model.modules()))
 
     def __init__(self, model: GPT2LMHeadModel, capacity: int):
         config, body = model.config, model.transformer

@@ -1,0 +1,108 @@
+"""A lean forward pass for Llama: the model's own layers, packed or not, a preallocated cache, and nothing else in between."""
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import LlamaForCausalLM
+from transformers.activations import ACT2FN
+from transformers.models.llama.modeling_llama import (
+    LlamaAttention,
+    LlamaDecoderLayer,
+    LlamaMLP,
+    LlamaModel,
+    LlamaRMSNorm,
+    LlamaRotaryEmbedding,
+)
+
+from .packed import PackedLinear
+from .untouched import is_untouched
+
+PARTS = {LlamaForCausalLM, LlamaModel, LlamaDecoderLayer, LlamaAttention, LlamaMLP, LlamaRMSNorm, LlamaRotaryEmbedding, nn.Linear,
+         PackedLinear, nn.Embedding, nn.ModuleList, type(ACT2FN["silu"])}
+
+
+class LeanLlama:
+    """The forward pass of a `LlamaForCausalLM` on its own weights, equal to it within 2e-4 in float32.
+
+    Normalisation by the root of the mean square, rotary positions, queries that share keys and values in groups, a gated
+    feed-forward layer (SwiGLU). Its linear layers are the model's own, so that packed ones stay packed (see `pack`).
+    Interface, attributes and meaning of `feed` and `keep` are those of `CachedModel`.
+    """
+
+    @staticmethod
+    def knows(model) -> bool:
+        """Is this exactly a Llama as `transformers` defines it, with plain rotary positions and full attention, in float32 on the
+        CPU, with nothing replaced in it but packed layers and nothing hung into it?"""
+        if type(model) is not LlamaForCausalLM or model.device.type != "cpu" or model.dtype != torch.float32:
+            return False
+        config, rotary = model.config, model.model.rotary_emb
+        plain = config.hidden_act == "silu" and config._attn_implementation in ("eager", "sdpa")
+        full = getattr(config, "sliding_window", None) is None and getattr(config, "attention_chunk_size", None) is None
+        turned = (rotary.rope_type == "default" and rotary.attention_scaling == 1.0
+                  and rotary.inv_freq.numel() * 2 == model.model.layers[0].self_attn.head_dim)
+        return plain and full and turned and all(is_untouched(module, PARTS) for module in model.modules())
+
+    def __init__(self, model: LlamaForCausalLM, capacity: int):
+        config, body = model.config, model.model
+        self.shared, self.groups, self.size = config.num_key_value_heads, config.num_attention_heads, config.head_dim
+        self.groups //= self.shared  # queries that look at one head of keys and values
+        self.tokens, self.norm, self.out = body.embed_tokens.weight, body.norm, model.lm_head.forward
+        angles = torch.outer(torch.arange(capacity, dtype=torch.float32), body.rotary_emb.inv_freq.float())[:, None]
+        self.cos = torch.cat([angles, angles], dim=-1).cos()
+        self.sin = torch.cat([-angles, angles], dim=-1).sin()  # signs of the turn included
+        layers = body.layers[:config.num_hidden_layers]
+        shape = (len(layers), self.shared, capacity, self.size)
+        self.keys, self.values = (torch.empty(shape, dtype=model.dtype) for _ in range(2))
+        self.layers = [(b.input_layernorm, b.self_attn.q_proj.forward, b.self_attn.k_proj.forward, b.self_attn.v_proj.forward,
+                        b.self_attn.o_proj.forward, b.self_attn.scaling, b.post_attention_layernorm, b.mlp.gate_proj.forward,
+                        b.mlp.up_proj.forward, b.mlp.down_proj.forward, k, v) for b, k, v in zip(layers, self.keys, self.values)]
+        self.length, self.calls, self.hidden = 0, 0, None
+
+    def _normed(self, x: torch.Tensor, norm: LlamaRMSNorm) -> torch.Tensor:
+        return F.rms_norm(x, x.shape[-1:], norm.weight, norm.variance_epsilon)
+
+    def _bias(self, n: int, end: int, mask: torch.Tensor | None) -> torch.Tensor | None:
+        """What is added to the scores [groups * n, end] of `n` new positions, group by group: 0 where they may look, -inf where
+        not; None for 0 everywhere."""
+        if mask is None and n == 1:
+            return None
+        own = torch.ones(n, n, dtype=torch.bool).tril_() if mask is None else mask
+        bias = self.keys.new_zeros(n, end)
+        bias[:, end - own.shape[1]:].masked_fill_(~own, float("-inf"))
+        return bias.repeat(self.groups, 1)
+
+    @torch.inference_mode()
+    def feed(self, tokens: list[int], wanted: int = 1, positions: list[int] | None = None,
+             mask: torch.Tensor | None = None, hidden: tuple[int, ...] = ()) -> torch.Tensor:
+        """See `CachedModel.feed`."""
+        if mask is not None and positions is None:
+            raise ValueError("A mask needs positions: say for each token where in the text it stands.")
+        n, start = len(tokens), self.length
+        end = start + n
+        places = slice(start, end) if positions is None else positions
+        x, cos, sin, bias, half = self.tokens[tokens], self.cos[places], self.sin[places], self._bias(n, end, mask), self.size // 2
+        states = []  # in front of each layer, where they are asked for
+        for norm, to_q, to_k, to_v, to_out, scale, norm_2, to_gate, to_up, to_down, keys, values in self.layers:
+            if hidden:
+                states.append(x)
+            y = self._normed(x, norm)
+            qk = torch.cat([to_q(y), to_k(y)], dim=-1).view(n, -1, self.size)
+            qk = torch.addcmul(qk * cos, qk.roll(half, -1), sin)
+            keys[:, start:end], values[:, start:end] = qk[:, -self.shared:].transpose(0, 1), to_v(y).view(n, -1, self.size).transpose(0, 1)
+            q = qk[:, :-self.shared].view(n, self.shared, self.groups, self.size).permute(1, 2, 0, 3).reshape(self.shared, -1, self.size)
+            a = F.scaled_dot_product_attention(q[None], keys[None, :, :end], values[None, :, :end], attn_mask=bias, scale=scale)
+            a = a.view(self.shared, self.groups, n, self.size).permute(2, 0, 1, 3).reshape(n, -1)
+            x = x + to_out(a)
+            y = self._normed(x, norm_2)
+            x = x + to_down(F.silu(to_gate(y)) * to_up(y))
+        self.length, self.calls = end, self.calls + 1
+        last = self._normed(x if hidden else x[n - wanted:], self.norm)
+        self.hidden = torch.cat([(*states, last)[layer] for layer in hidden], dim=-1) if hidden else None
+        return self.out(last[-wanted:])
+
+    def keep(self, prefix: int, slots: list[int]) -> None:
+        """See `CachedModel.keep`."""
+        stay = prefix + len(slots)
+        if slots != list(range(prefix, stay)):
+            for cache in (self.keys, self.values):
+                cache[:, :, prefix:stay] = cache[:, :, slots]
+        self.length = stay
