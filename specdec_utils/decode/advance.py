@@ -52,7 +52,11 @@ def cached_step(run: Run, room: int) -> Step:
     # advance: keep the accepted path in both caches, drop the rest
     rows = [0, *(node + 1 for node in path)]
     run.verifier.keep(base, [base + node for node in path])
-    run.draft.advance(base, path, run.verifier.hidden[rows] if run.draft.hidden else None)
+    hidden = run.verifier.hidden
+    if hidden is not None:  # of what was read of the context, and of the path
+        read = len(hidden) - len(tree)
+        hidden = hidden[[*range(read), *(read + node for node in path)]]
+    run.draft.advance(base, path, hidden)
     if cfg.adaptive_span and len(tree):
         run.span = next_span(run.span, len(path), 1 + max(tree.depths()), run.longest)
     written = [*(tree.tokens[node] for node in path), extra]

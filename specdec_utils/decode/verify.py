@@ -27,11 +27,11 @@ def verifier_choices(verifier, ids: torch.Tensor, branch: list[int]) -> list[int
     return logits[ids.shape[1] - 1:].argmax(dim=-1).tolist()
 
 
-def verify_tree(verifier: CachedModel | LeanGPT2, ids: list[int], tree: TokenTree, hidden: bool = False) -> torch.Tensor:
+def verify_tree(verifier: CachedModel | LeanGPT2, ids: list[int], tree: TokenTree, hidden: tuple[int, ...] = ()) -> torch.Tensor:
     """The verifier's logits [1 + n, V] behind `ids` (first row) and behind each of the tree's n nodes, from one cached pass.
 
     Tokens of `ids` that the cache lacks are read in the same pass, at least the last one. Node i then stands in the cache at
-    position len(ids) + i, until `verifier.keep` drops it or moves it up.
+    position len(ids) + i, until `verifier.keep` drops it or moves it up. `hidden`: see `CachedModel.feed`.
     """
     unseen = ids[verifier.length:]
     if tree.is_chain():

@@ -9,8 +9,8 @@ from transformers.cache_utils import DynamicLayer
 class CachedModel:
     """Any causal language model of `transformers` behind its `DynamicCache`.
 
-    `length`: positions in the cache. `calls`: forward passes so far. `hidden`: after `feed(..., hidden=True)`, the last
-    hidden states [n, width] of the rows that logits were returned for, else None.
+    `length`: positions in the cache. `calls`: forward passes so far. `hidden`: after a pass that was asked for
+    them, hidden states of all its n tokens [n, layers asked for * width], else None.
 
     Raises ValueError if the model's cache cannot be rolled back: sliding windows drop old positions, recurrent states mix them.
     """
@@ -24,13 +24,14 @@ class CachedModel:
 
     @torch.inference_mode()
     def feed(self, tokens: list[int], wanted: int = 1, positions: list[int] | None = None,
-             mask: torch.Tensor | None = None, hidden: bool = False) -> torch.Tensor:
+             mask: torch.Tensor | None = None, hidden: tuple[int, ...] = ()) -> torch.Tensor:
         """Run `tokens` (n ids) behind the cache and keep them in it: the logits [wanted, V] of the last `wanted` of them.
 
         Without `mask` they continue the sequence. With it they form a tree: `mask` [n, m] (bool) says which of the last m
         positions, themselves included, each one attends to (all earlier ones are seen by all), and `positions` [n] where
-        each one stands. One forward pass. Raises ValueError for a mask without positions: without
-        them a tree's logits would be silently wrong.
+        each one stands. `hidden` names the layers whose states are kept side by side in the attribute `hidden`, as
+        `transformers` counts its `hidden_states`: 0 the embedding, -1 behind the final norm. One forward pass.
+        Raises ValueError for a mask without positions: without them a tree's logits would be silently wrong.
         """
         if mask is not None and positions is None:
             raise ValueError("A mask needs positions: say for each token where in the text it stands.")
@@ -44,9 +45,9 @@ class CachedModel:
         if self._keeps:
             options["logits_to_keep"] = wanted
         out = self.model(torch.tensor([tokens], device=device), past_key_values=self.cache, use_cache=True,
-                         output_hidden_states=hidden, **options)
+                         output_hidden_states=bool(hidden), **options)
         self.length, self.calls = self.length + n, self.calls + 1
-        self.hidden = out.hidden_states[-1][0, -wanted:] if hidden else None
+        self.hidden = torch.cat([out.hidden_states[layer][0] for layer in hidden], dim=-1) if hidden else None
         return out.logits[0, -wanted:]
 
     def keep(self, prefix: int, slots: list[int]) -> None:

@@ -46,7 +46,7 @@ class LeanGPT2:
 
     @torch.inference_mode()
     def feed(self, tokens: list[int], wanted: int = 1, positions: list[int] | None = None,
-             mask: torch.Tensor | None = None, hidden: bool = False) -> torch.Tensor:
+             mask: torch.Tensor | None = None, hidden: tuple[int, ...] = ()) -> torch.Tensor:
         """See `CachedModel.feed`."""
         if mask is not None and positions is None:
             raise ValueError("A mask needs positions: say for each token where in the text it stands.")
@@ -58,7 +58,10 @@ class LeanGPT2:
             own = torch.ones(n, n, dtype=torch.bool).tril_() if mask is None else mask
             bias = x.new_zeros(n, end)  # numbers, since a mask of booleans would be turned into them in every layer
             bias[:, end - own.shape[1]:].masked_fill_(~own, float("-inf"))
+        states = []  # of the layers before each block, where they are asked for
         for g1, b1, w_qkv, b_qkv, w_att, b_att, g2, b2, w_up, b_up, w_down, b_down, keys, values in self.layers:
+            if hidden:
+                states.append(x)
             qkv = torch.addmm(b_qkv, F.layer_norm(x, shape, g1, b1, self.eps), w_qkv).view(n, 3, self.heads, -1)
             q, k, v = qkv.permute(1, 2, 0, 3)
             keys[:, start:end], values[:, start:end] = k, v
@@ -67,9 +70,9 @@ class LeanGPT2:
             up = F.gelu(torch.addmm(b_up, F.layer_norm(x, shape, g2, b2, self.eps), w_up), approximate=self.gelu)
             x = x + torch.addmm(b_down, up, w_down)
         self.length, self.calls = end, self.calls + 1
-        state = F.layer_norm(x[n - wanted:], shape, *self.out_norm, self.eps)
-        self.hidden = state if hidden else None
-        return F.linear(state, *self.out)
+        last = F.layer_norm(x if hidden else x[n - wanted:], shape, *self.out_norm, self.eps)
+        self.hidden = torch.cat([(*states, last)[layer] for layer in hidden], dim=-1) if hidden else None
+        return F.linear(last[-wanted:], *self.out)
 
     def keep(self, prefix: int, slots: list[int]) -> None:
         """See `CachedModel.keep`."""

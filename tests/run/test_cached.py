@@ -130,10 +130,11 @@ def test_lean_pass_equals_transformers(variant, dtype, tolerance):
     model = gpt2(**VARIANTS[variant]).to(dtype)
     assert LeanGPT2.knows(model)
     lean, ordinary = LeanGPT2(model, 64), CachedModel(model, 64)
-    for tokens, wanted in ((IDS, 5), ([3], 1), ([7, 7, 1], 2), ([0], 1)):
-        one, other = lean.feed(tokens, wanted, hidden=True), ordinary.feed(tokens, wanted, hidden=True)
+    for tokens, wanted, layers in ((IDS, 5, (0, 1, 2)), ([3], 1, (-1,)), ([7, 7, 1], 2, (2, -2)), ([0], 1, (1, 0))):
+        one, other = lean.feed(tokens, wanted, hidden=layers), ordinary.feed(tokens, wanted, hidden=layers)
         assert one.shape == other.shape == (wanted, 29) and one.dtype == dtype
         torch.testing.assert_close(one, other, atol=tolerance, rtol=tolerance)
+        assert lean.hidden.shape == (len(tokens), 16 * len(layers))
         torch.testing.assert_close(lean.hidden, ordinary.hidden, atol=tolerance, rtol=tolerance)
     text = [*IDS, 3, 7, 7, 1, 0]
     torch.testing.assert_close(verify_tree(lean, text + [4], TREE), verify_tree(ordinary, text + [4], TREE), atol=tolerance, rtol=tolerance)

@@ -10,8 +10,8 @@ class Drafter:
     """One way of drafting, for one run. This one drafts nothing: the verifier alone.
 
     A new way is a subclass in a file of its own and a line in `methods.DRAFTERS`. What it states about itself, as class
-    attributes: about, one line for `METHODS`; part, the attribute of `ModelPair` that it needs, or None; hidden, whether it
-    needs the verifier's last hidden states. What it does: `laws`, `propose`, `advance`.
+    attributes: about, one line for `METHODS`; part, the attribute of `ModelPair` that it needs, or None; hidden, which
+    of the verifier's hidden states it needs (see `CachedModel.feed`). What it does: `laws`, `propose`, `advance`.
 
     pair, cfg: of the run. capacity: positions that a cache will need at most. most: tokens that one draft may hold at most.
     model: the cached model that it drafts with, or None where it has none.
@@ -19,7 +19,7 @@ class Drafter:
 
     about = "the verifier alone, one cached pass a token"
     part: str | None = None
-    hidden = False
+    hidden: tuple[int, ...] = ()
 
     def __init__(self, pair: ModelPair, cfg: Cfg, capacity: int, most: int):
         self.pair, self.cfg, self.capacity, self.most, self.model = pair, cfg, capacity, most, None
@@ -34,8 +34,9 @@ class Drafter:
         return TokenTree()
 
     def advance(self, base: int, path: list[int], hidden: torch.Tensor | None) -> None:
-        """After a step: `path` holds the accepted nodes of the draft behind `base` tokens. `hidden` [1 + len(path), width]: the
-        verifier's states behind the context and behind each of them, where the class asks for them."""
+        """After a step: `path` holds the accepted nodes of the draft behind `base` tokens. `hidden` [m + len(path), width]: the
+        verifier's states at the m tokens of the context that it read in this step, the last one among them, and at each accepted
+        node, where the class asks for them."""
         if self.model is not None:
             kept = [base + node for node in path if base + node < self.model.length]
             self.model.keep(min(base, self.model.length), kept)

@@ -36,7 +36,7 @@ class Heads(Drafter):
 
     about = "no drafter: Medusa heads on the verifier guess ahead, their best prefixes form the tree"
     part = "heads"
-    hidden = True
+    hidden = (-1,)
     _state: torch.Tensor | None = None  # before the verifier's first pass there is nothing to guess from
 
     @classmethod
