@@ -27,6 +27,8 @@ from .models.pair import ModelPair
 from .run.cached import CachedModel
 from .run.calling import cached_model
 from .run.lean_gpt2 import LeanGPT2
+from .run.lean_llama import LeanLlama
+from .run.packed import PackedLinear, Packing, pack, unpack
 from .text.config import Cfg
 from .text.device import pick_device, seed_everything
 from .text.sampling import (

@@ -45,7 +45,7 @@ class MedusaHeads(nn.Module):
     def probabilities(self, hidden: torch.Tensor, token: int, verifier) -> torch.Tensor:
         """[H, V]: each head's distribution, from the verifier's hidden state [width] and the `token` that it wrote there."""
         embedding = verifier.get_input_embeddings().weight[token]
-        return torch.softmax(F.linear(self(hidden, embedding), verifier.get_output_embeddings().weight), dim=-1)
+        return torch.softmax(verifier.get_output_embeddings()(self(hidden, embedding)), dim=-1)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors (half precision) into `folder`."""

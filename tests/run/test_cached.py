@@ -178,7 +178,7 @@ def _parametrized(model):
 
 
 UNKNOWN = {
-    "Llama": lambda: llama(), "training mode": _changed(lambda m: m.train()),
+    "training mode": _changed(lambda m: m.train()),
     "one part in training mode": _changed(lambda m: m.transformer.h[0].attn.train()),
     "float16": _changed(lambda m: m.half()), "bfloat16": _changed(lambda m: m.to(torch.bfloat16)),
     "another device": _changed(lambda m: m.to("meta")),
