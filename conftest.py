@@ -2,7 +2,8 @@
 
 nbval compares what it can compare and says nothing about the rest: a picture or a widget that went missing, a cell that
 promises an exception and raises none, an output that the sanitising patterns have eaten. The guard below looks at each
-cell after nbval has run it, and fails where a spoiled copy of the stored outputs would have passed.
+cell after nbval has run it, and fails where a spoiled copy of the stored outputs would have passed, or a stored picture is not
+the one that the cell draws (tests/pictures.py says how that is told).
 """
 import copy
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from nbval.plugin import IPyNbCell, coalesce_streams
+from pictures import MEASURED, SAME, encoded_pictures, require_alike
 
 UNCOMPARED = ("image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json")
 KERNEL_ENVIRONMENT = {"SPECDEC_DEVICE": "cpu", "SPECDEC_PAIR": "stories"}
@@ -59,9 +61,22 @@ def _spoiled(outputs, uncompared):
             yield f"{last} of output {i} changed", spoiled
 
 
+def _picture_faults(stored: list[str], now: list[str], most: float):
+    if len(stored) != len(now):
+        yield f"{len(stored)} pictures are stored and {len(now)} are drawn"
+        return
+    for one, other in zip(stored, now):
+        try:
+            require_alike(one, other, most)
+        except ValueError as error:
+            yield str(error)
+
+
 def _blind_spots(cell: IPyNbCell):
     """What nbval would not have noticed about this cell, one sentence each."""
     now, stored = cell.test_outputs, coalesce_streams(cell.cell.outputs)
+    most = SAME if cell.options["check"] else MEASURED
+    yield from _picture_faults(encoded_pictures(stored), encoded_pictures(now), most)
     if cell.options["check_exception"] and all(output["output_type"] != "error" for output in now):
         yield "the cell is tagged as raising an exception and raised none"
     if not cell.options["check"]:

@@ -1,1 +1,1 @@
-"""Floor 6: what a reader sees: figures, steppers, explorers."""
+"""Floor 7: what a reader sees: figures, steppers, explorers."""
