@@ -183,7 +183,7 @@ def page(request):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=lab.CHROMIUM_ARGS)
         page = browser.new_page(viewport={"width": 1280, "height": 1200}, device_scale_factor=1.5)
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(120_000)  # patient: the machine may be busy
         page.on("request", lambda r: None if r.url.startswith((address, address.replace("http", "ws"), "data:", "blob:"))
                 else outside.append(r.url))
         yield page

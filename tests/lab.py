@@ -15,12 +15,15 @@ import pytest
 
 CHROMIUM_ARGS = ("--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
                  "--disable-component-update --disable-sync").split()
-RUN_ALL = """async () => {
-    const app = window.jupyterapp; await app.restored;
+READY = """const app = window.jupyterapp; await app.restored;
     const w = app.shell.currentWidget; await w.context.ready; await w.sessionContext.ready;
-    await w.sessionContext.session.kernel.info;
-    await app.commands.execute('notebook:run-all-cells');
-}"""
+    await w.sessionContext.session.kernel.info;"""
+RUN_ALL = f"async () => {{{READY} await app.commands.execute('notebook:run-all-cells');}}"
+RUN_ABOVE = f"async i => {{{READY} w.content.activeCellIndex = i; await app.commands.execute('notebook:run-all-above');}}"
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},  # no question about news over the page
+    "notebook-extension/tracker": {"windowingMode": "none"},  # every cell is on the page, also those out of sight
+}
 ERROR_OUTPUT = ", ".join(f".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.{kind}']" for kind in ("error", "stderr"))
 
 
@@ -69,9 +72,10 @@ def running_lab(folder: Path, private: Path, patience: float = 120):
                "--ServerApp.disable_check_xsrf=True", "--LabApp.news_url=",
                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.extension_manager=readonly",
                "--LabApp.expose_app_in_browser=True"]
-    news = private / "jupyterlab_settings_dir" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
-    news.parent.mkdir(parents=True)
-    news.write_text('{"fetchNews": "false", "checkForUpdates": false}')  # no question about news over the page
+    for name, value in SETTINGS.items():
+        path = private / "jupyterlab_settings_dir" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(value))
     log = private / "lab.log"
     with log.open("w") as sink:
         server = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink, start_new_session=True)
@@ -100,12 +104,25 @@ def running_lab(folder: Path, private: Path, patience: float = 120):
                 server.wait(15)
 
 
-def open_and_run(page, base: str, notebook: str):
-    """Open `notebook` in JupyterLab, run all its cells, and return the panel it is in."""
+def open_notebook(page, base: str, notebook: str):
+    """Open `notebook` in JupyterLab as it is stored, and return the panel it is in."""
     page.goto(f"{base}/lab/tree/{notebook}?reset")
     panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     panel.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
+    return panel
+
+
+def open_and_run(page, base: str, notebook: str):
+    """Open `notebook` in JupyterLab, run all its cells, and return the panel it is in."""
+    panel = open_notebook(page, base, notebook)
     page.evaluate(RUN_ALL)
+    return panel
+
+
+def open_and_run_to(page, base: str, notebook: str, index: int):
+    """Open `notebook` in JupyterLab, run its cells up to and including number `index`, and return the panel it is in."""
+    panel = open_notebook(page, base, notebook)
+    page.evaluate(RUN_ABOVE, index + 1)
     return panel
 
 

@@ -113,7 +113,7 @@ def _tree_table(tree: TokenTree, step: Step | None, tokenizer, node: int | None)
                          f'{chip(_text(tokenizer, tree.tokens[i]), kinds[i])}'
                          f'{"<br>" * bool(notes)}<small>{" · ".join(notes)}</small></td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    return _table("the tree: what branches share, once", ["", *(f"depth {d}" for d in range(1 + max(tree.depths())))], rows, CELL)
+    return _table("the tree: what branches share, once", ["root", *(f"depth {d}" for d in range(1 + max(tree.depths())))], rows, CELL)
 
 
 def _mask_table(tree: TokenTree, tokenizer, node: int | None) -> str:

@@ -5,13 +5,6 @@ import lab
 from notebook_rules import NOTEBOOKS, read
 
 NOTEBOOK = "12_cost_model.ipynb"
-RUN_ABOVE = """async index => {
-    const app = window.jupyterapp; await app.restored;
-    const w = app.shell.currentWidget; await w.context.ready; await w.sessionContext.ready;
-    await w.sessionContext.session.kernel.info;
-    w.content.activeCellIndex = index;
-    await app.commands.execute('notebook:run-all-above');
-}"""
 
 
 def test_cost_explorer_in_jupyterlab(page, lab_address, tmp_path):
@@ -20,10 +13,7 @@ def test_cost_explorer_in_jupyterlab(page, lab_address, tmp_path):
     expect.set_options(timeout=30_000)  # patient: the machine may be busy
     shown = next(i for i, cell in enumerate(read(NOTEBOOKS / NOTEBOOK).cells)
                  if cell.cell_type == "code" and cell.source.startswith("CostExplorer("))
-    page.goto(f"{lab_address}/lab/tree/{NOTEBOOK}?reset")
-    panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
-    panel.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
-    page.evaluate(RUN_ABOVE, shown + 1)  # the measurements further down take minutes and answer no click meanwhile
+    panel = lab.open_and_run_to(page, lab_address, NOTEBOOK, shown)  # the measurements further down take minutes
     explorer = panel.locator(".specdec-cost").first
     explorer.wait_for(timeout=120_000)
     explorer.scroll_into_view_if_needed()
