@@ -18,6 +18,24 @@ settings.register_profile("suite", deadline=None, derandomize=True, max_examples
 settings.load_profile("suite")
 
 
+NOT_QUICK = {"browser", "test_notebook_tampering.py", "test_nbval_guard.py", "test_quick.py",  # folders, files and tests that take long
+             "test_gpt2_loads_by_its_hub_names_from_the_local_cache", "test_missing_hub_is_one_sentence_that_names_stories"}
+WHOLLY_QUICK = {"test_notebook_contract.py", "test_rooms.py"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items):
+    """Mark as `quick` the first case of every test in this folder, and every case of the files in `WHOLLY_QUICK`."""
+    begun = set()
+    for item in items:
+        function = getattr(item, "function", None)
+        if function is None or NOT_QUICK & {*item.path.parts, item.originalname}:
+            continue
+        if item.path.name in WHOLLY_QUICK or function not in begun:
+            item.add_marker("quick")
+        begun.add(function)
+
+
 def _gpt2(vocab_size, context, **sizes):
     config = GPT2Config(vocab_size=vocab_size, n_positions=context, tie_word_embeddings=False, bos_token_id=0,
                         eos_token_id=0, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, **sizes)
