@@ -15,12 +15,17 @@ from specdec_utils import MedusaHeads, ModelPair, load_pair
 
 torch.set_num_threads(1)
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60)
-settings.load_profile("suite")
+settings.register_profile("quick", deadline=None, derandomize=True, max_examples=5)
 
 
-NOT_QUICK = {"browser", "test_notebook_tampering.py", "test_nbval_guard.py", "test_quick.py",  # folders, files and tests that take long
+NOT_QUICK = {"browser",  # folders, files and tests that take long
+             "test_notebook_tampering.py", "test_nbval_guard.py", "test_quick.py", "test_greedy_equality.py", "test_sampled_output.py",
              "test_gpt2_loads_by_its_hub_names_from_the_local_cache", "test_missing_hub_is_one_sentence_that_names_stories"}
 WHOLLY_QUICK = {"test_notebook_contract.py", "test_rooms.py"}
+
+
+def pytest_configure(config):
+    settings.load_profile("quick" if config.option.markexpr == "quick" else "suite")
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects
