@@ -1,10 +1,10 @@
 """The pictures in a notebook's outputs: what is there, is it a picture at all, and does it look like another one.
 
 Two renderings of one figure may differ in some pixels, so they are compared small and in grey: `distance` is the mean absolute
-difference (0 to 255) at `WIDTH` pixels across. In reruns of notebooks 04, 07, 08, 09 and 12 a figure whose numbers are compared came out at 0.0
-to 0.3 from the stored one; two different figures of one size are at least 4 apart, 38 in the median. A cell that is ignored
-because it measures times draws other bars each time: there reruns on a busy machine were 2 to 10 apart, and 32 for a map of
-colours, so that only a gross swap can be told from another measurement.
+difference (0 to 255) at `WIDTH` pixels across. In reruns of notebooks 04, 07, 08, 09 and 12 a figure whose numbers are compared
+came out at 0.0 to 0.3 from the stored one; two different figures of one size are at least 4 apart, 38 in the median. A cell
+that is ignored because it measures times draws other bars each time: there reruns on a busy machine were 2 to 10 apart, and 32
+for a map of colours, so that only a gross swap can be told from another measurement.
 """
 import base64
 import io

@@ -18,9 +18,12 @@ def visible(tokenizer, token: int) -> str:
 
 
 def verdict(branch: BranchRecord, position: int, shown: int) -> str:
-    if position >= shown or position > branch.accepted or (position == branch.accepted and not branch.mismatched):
+    if position >= shown:
         return "unchecked"
-    return "accepted" if position < branch.accepted else "rejected"
+    if position < branch.accepted:
+        return "accepted"
+    broke_off_here = branch.mismatched and position == branch.accepted
+    return "rejected" if broke_off_here else "unchecked"
 
 
 def chip(text: str, kind: str) -> str:

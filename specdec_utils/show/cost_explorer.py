@@ -60,7 +60,9 @@ class CostCard:
     @property
     def kind(self) -> str:
         """ "pays", "even" (to two decimals) or "loses"."""
-        return "even" if abs(self.speedup - 1) < 0.005 else "pays" if self.speedup > 1 else "loses"
+        if abs(self.speedup - 1) < 0.005:
+            return "even"
+        return "pays" if self.speedup > 1 else "loses"
 
     @property
     def verdict(self) -> str:

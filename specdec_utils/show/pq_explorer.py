@@ -2,6 +2,7 @@
 import html
 from collections.abc import Callable, Sequence
 from numbers import Real
+from typing import NamedTuple
 
 import ipywidgets
 
@@ -25,6 +26,19 @@ CHOICES: dict[str, tuple[Callable, Callable]] = {
     "typical acceptance (lossy)": (typical_lossy, independent),
     "mutant: rejected, drawn from p": (resample_from_p, independent),
 }
+
+
+class _Row(NamedTuple):
+    """One token: p, q, the mass of the first draft kept and rejected, the mass written as a draft and drawn instead, the bias."""
+
+    word: str
+    p: Real
+    q: Real
+    kept: Real
+    rejected: Real
+    accepted: Real
+    drawn: Real
+    bias: Real
 
 
 class PQTable:
@@ -86,18 +100,19 @@ class PQTable:
         shares = " · ".join(f"{word} {_three(mass / total)}" for word, mass in zip(self.words, self.drawn))
         return f"after {'the rejection' if self.drafts == 1 else 'the last rejection'} ({_three(total)} of all cases) drawn from: {shares}"
 
-    def _rows(self) -> list[tuple]:
-        return list(zip(self.words, self.p, self.q, self.first_accepted, self.first - self.first_accepted, self.accepted,
-                        self.drawn, self.bias))
+    def _rows(self) -> list[_Row]:
+        rejected = self.first - self.first_accepted
+        return [_Row(word, self.p[i], self.q[i], self.first_accepted[i], rejected[i], self.accepted[i], self.drawn[i], self.bias[i])
+                for i, word in enumerate(self.words)]
 
     def _repr_html_(self) -> str:
         scale = max(*self.p, *self.first, *(self.accepted + self.drawn))
         rows = []
-        for word, p, q, kept, rejected, accepted, drawn, bias in self._rows():
-            sides = (_bar([("accepted", kept), ("rejected", rejected)], scale),
-                     _bar([("accepted", accepted), ("replaced", drawn)], scale, p))
-            cells = [_three(p), _three(q), *sides, f"<b>{_signed(bias)}</b>"]
-            rows.append(f'<tr style="background-color:#ffffff"><th scope="row" style="{CELL}">{html.escape(word)}</th>'
+        for row in self._rows():
+            first = _bar([("accepted", row.kept), ("rejected", row.rejected)], scale)
+            written = _bar([("accepted", row.accepted), ("replaced", row.drawn)], scale, row.p)
+            cells = [_three(row.p), _three(row.q), first, written, f"<b>{_signed(row.bias)}</b>"]
+            rows.append(f'<tr style="background-color:#ffffff"><th scope="row" style="{CELL}">{html.escape(row.word)}</th>'
                         + "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells) + "</tr>")
         heads = "".join(f'<th scope="col" style="{CELL}">{name}</th>'
                         for name in ("token", "p", "q", "first draft", "written", "written − p"))
@@ -110,9 +125,9 @@ class PQTable:
     def __repr__(self) -> str:
         lines = [self.title, self.summary,
                  f"{'token':8}{'p':>7}{'q':>7}  first draft        written            written − p"]
-        for word, p, q, kept, rejected, accepted, drawn, bias in self._rows():
-            p, q, kept, rejected, accepted, drawn = map(_three, (p, q, kept, rejected, accepted, drawn))
-            lines.append(f"{word:8}{p:>7}{q:>7}  ✓ {kept}  ✗ {rejected}   ✓ {accepted}  → {drawn}   {_signed(bias)}")
+        for row in self._rows():
+            lines.append(f"{row.word:8}{_three(row.p):>7}{_three(row.q):>7}  ✓ {_three(row.kept)}  ✗ {_three(row.rejected)}   "
+                         f"✓ {_three(row.accepted)}  → {_three(row.drawn)}   {_signed(row.bias)}")
         return "\n".join([*lines, self.residual])
 
 

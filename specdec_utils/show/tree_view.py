@@ -37,8 +37,13 @@ def node_verdicts(step: Step) -> list[str]:
     """Per node of `step.tree` "accepted", "rejected" (its parent stands in the text and it does not) or "unchecked"."""
     kept = _accepted(step)
     asked = {ROOT, *(kept if step.extra is not None else kept[:-1])}  # nothing is asked after an EOS
-    return ["accepted" if node in kept else "rejected" if parent in asked else "unchecked"
-            for node, parent in enumerate(step.tree.parents)]
+    verdicts = []
+    for node, parent in enumerate(step.tree.parents):
+        if node in kept:
+            verdicts.append("accepted")
+        else:
+            verdicts.append("rejected" if parent in asked else "unchecked")
+    return verdicts
 
 
 def _text(tokenizer, token: int) -> str:
@@ -94,6 +99,26 @@ def _table(caption: str, heads: Sequence[object], rows: Sequence[str], cell: str
             f'<thead><tr style="background-color:#f2f2f2">{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>')
 
 
+def _notes(tree: TokenTree, step: Step | None, node: int) -> list[str]:
+    """What stands under a node: its probabilities, and how many drafts share it."""
+    notes = []
+    if min(tree.probs) < 1:
+        notes.append(f"q {tree.probs[node]:.2f}")
+    if step is not None and step.node_probs:
+        notes.append(f"p {step.node_probs[node]:.2f}")
+    times = tree.children[tree.parents[node]].count(node)
+    if times > 1:
+        notes.append(f"shared by {times}")
+    return notes
+
+
+def _mask_sign(seen: bool, column: int, row: int) -> str:
+    """The sign of one cell of the mask; empty for a node that does not stand before the row's."""
+    if seen:
+        return SEES
+    return HIDDEN if column <= row else ""
+
+
 def _tree_table(tree: TokenTree, step: Step | None, tokenizer, node: int | None) -> str:
     """A row a branch; a shared prefix is one cell across the rows of all its branches."""
     kinds = ["context"] * len(tree) if step is None else node_verdicts(step)
@@ -105,10 +130,7 @@ def _tree_table(tree: TokenTree, step: Step | None, tokenizer, node: int | None)
         for i in tree.path(leaf):
             if covered[i][0] != number:
                 continue
-            times = tree.children[tree.parents[i]].count(i)
-            notes = [f"q {tree.probs[i]:.2f}"] if min(tree.probs) < 1 else []
-            notes += [f"p {step.node_probs[i]:.2f}"] if step is not None and step.node_probs else []
-            notes += [f"shared by {times}"] if times > 1 else []
+            notes = _notes(tree, step, i)
             cells.append(f'<td rowspan="{len(covered[i])}" style="{CELL}{SHADED if i in lit else ""}"><b>{i}</b> '
                          f'{chip(_text(tokenizer, tree.tokens[i]), kinds[i])}'
                          f'{"<br>" * bool(notes)}<small>{" · ".join(notes)}</small></td>')
@@ -120,8 +142,10 @@ def _mask_table(tree: TokenTree, tokenizer, node: int | None) -> str:
     narrow = CELL + "text-align:center;padding:1px 5px;"
     rows = []
     for i, row in enumerate(tree.mask().tolist()):
-        cells = [f'<td style="{narrow}{f"background-color:{VERIFY}33;" if seen else ""}">{SEES if seen else HIDDEN if j <= i else ""}</td>'
-                 for j, seen in enumerate([True, *row])]
+        cells = []
+        for j, seen in enumerate([True, *row]):
+            shade = f"background-color:{VERIFY}33;" if seen else ""
+            cells.append(f'<td style="{narrow}{shade}">{_mask_sign(seen, j, i)}</td>')
         rows.append(f'<tr style="{SHADED if i == node else ""}"><th scope="row" style="{CELL}padding:1px 6px;white-space:pre">{i} '
                     f"{html.escape(_text(tokenizer, tree.tokens[i]))}</th>{''.join(cells)}</tr>")
     return _table("the mask: row attends to column", ["node", "context", *range(len(tree))], rows, narrow)
@@ -162,7 +186,7 @@ def _draw_mask(axis, tree: TokenTree, tokenizer, node: int | None) -> None:
     for i, row in enumerate(tree.mask().tolist()):
         for j, seen in enumerate([True, *row]):
             axis.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=VERIFY if seen else "white", edgecolor="#c8c8c8"))
-            axis.text(j, i, SEES if seen else HIDDEN if j <= i else "", ha="center", va="center", fontsize=8,
+            axis.text(j, i, _mask_sign(seen, j, i), ha="center", va="center", fontsize=8,
                       color="white" if seen else "#333333")
     if node is not None:
         axis.add_patch(Rectangle((-0.5, node - 0.5), n + 1, 1, facecolor="none", edgecolor=DRAFT, linewidth=3.5))
