@@ -37,8 +37,8 @@ def score_branch(accepted: list[int], mismatched: bool) -> int:
 
 # The rules for a sampling verifier. Each is a pure function (p, q, candidates) -> (accept, residuals):
 # p is the verifier's distribution [V] at a node, q the one that the candidates were drawn from, both arrays (torch, or numpy
-# with floats or fractions); accept[i] is the probability of accepting candidate i given that the earlier ones were refused,
-# residuals[i] the distribution from which to go on after refusing it; the last one is drawn from when all were refused.
+# with floats or fractions); accept[i] is the probability of accepting candidate i given that the earlier ones were rejected,
+# residuals[i] the distribution from which to go on after rejecting it; the last one is drawn from when all were rejected.
 
 def _scalar(x):
     return x.item() if hasattr(x, "item") else x

@@ -39,7 +39,7 @@ def output_law(rule: Callable, p, q, draws: Iterable[tuple[list[int], Real]]):
     """What `rule` writes when candidates come as `draws` says, enumerated: (accepted, drawn), both [V] like `p`.
 
     accepted[x] is the probability that x is written because a draft of it was accepted, drawn[x] that it is drawn after all
-    drafts were refused. The law of the token is their sum, the acceptance is accepted.sum(). `rule` is one of
+    drafts were rejected. The law of the token is their sum, the acceptance is accepted.sum(). `rule` is one of
     `accept.RULES` or any function like them; p and q are arrays (torch or numpy); with `fractions.Fraction` in numpy
     object arrays the result is exact.
     """
@@ -68,5 +68,5 @@ def exact_law(weights: Sequence[Real], name: str = "p") -> numpy.ndarray:
 
 
 def resample_from_p(p, q, candidates):
-    """A mutant, NOT lossless: the rule of independent draws that goes on from p after a refusal, not from (p - q)+."""
+    """A mutant, NOT lossless: the rule of independent draws that goes on from p after a rejection, not from (p - q)+."""
     return [with_replacement(p, q, [x])[0][0] for x in candidates], [p for _ in candidates]

@@ -94,7 +94,7 @@ def finish_record(step: Step) -> None:
         tokens = [tree.tokens[node] for node in nodes]
         both = min(len(tokens), len(written))
         same = next((i for i in range(both) if tokens[i] != written[i]), both)
-        kept = min(same, len(step.path))  # a lossy rule may refuse a token and then draw the same one itself
+        kept = min(same, len(step.path))  # a lossy rule may reject a token and then draw the same one itself
         mismatched, asked = kept < both, kept + 1
         step.branches.append(BranchRecord(
             tokens, [tree.probs[node] for node in nodes], written[:asked], step.new_probs[:min(asked, len(written))],

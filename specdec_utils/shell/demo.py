@@ -16,7 +16,7 @@ PROMPTS = OPENINGS[:3]
 
 
 def branch_lines(pair, generation, steps: int = 3) -> list[str]:
-    """The branches of the first steps as text: accepted tokens marked +, the first refused one -, unchecked ones as they are."""
+    """The branches of the first steps as text: accepted tokens marked +, the first rejected one -, unchecked ones as they are."""
     lines = []
     for number, step in enumerate(generation.steps[:steps], 1):
         lines.append(f"step {number}, after {step.context} tokens")
