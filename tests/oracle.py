@@ -140,7 +140,7 @@ class Enumeration:
     def rand(self, *size, **options):
         return Number(self.choose, self.grid)
 
-    def multinomial(self, input, num_samples, replacement=False):
+    def multinomial(self, input, num_samples, replacement=False, generator=None):
         weights, drawn = input.tolist(), []
         for _ in range(num_samples):
             total = sum(weights)

@@ -130,11 +130,13 @@ def accept_greedy(tree: TokenTree, choices: list[int]) -> tuple[list[int], int]:
         path.append(node)
 
 
-def accept_sampled(tree: TokenTree, targets: torch.Tensor, lossy: bool = False) -> tuple[list[int], int]:
+def accept_sampled(tree: TokenTree, targets: torch.Tensor, lossy: bool = False,
+                   generator: torch.Generator | None = None) -> tuple[list[int], int]:
     """Walk down `tree` by the rule that fits how each node's children were drawn: (accepted nodes, next token).
 
-    `targets` [1 + n, V]: the verifier's distributions behind the context and behind each node. Uses torch's random numbers,
-    a fresh one for every decision. With `lossy` typical acceptance replaces the rules.
+    `targets` [1 + n, V]: the verifier's distributions behind the context and behind each node. Every decision takes a fresh
+    random number, from `generator` or, without one, from torch's global generator. With `lossy` typical acceptance replaces the
+    rules.
     """
     path, node = [], ROOT
     while True:
@@ -142,9 +144,9 @@ def accept_sampled(tree: TokenTree, targets: torch.Tensor, lossy: bool = False) 
         name, q = tree.drawn_from.get(node, ("deterministic", None))
         accept, residuals = RULES["typical_lossy" if lossy else name](p, q, [tree.tokens[n] for n in children])
         for child, chance in zip(children, accept):
-            if torch.rand((), dtype=torch.float64).item() < chance:  # "<": the number can be exactly 0
+            if torch.rand((), dtype=torch.float64, generator=generator).item() < chance:  # "<": the number can be exactly 0
                 path.append(child)
                 node = child
                 break
         else:
-            return path, int(torch.multinomial(residuals[-1] if residuals else p, 1))
+            return path, int(torch.multinomial(residuals[-1] if residuals else p, 1, generator=generator))

@@ -7,7 +7,8 @@ import torch
 from ..models.pair import ModelPair
 from ..run.calling import cached_model
 from ..text.config import Cfg
-from ..text.sampling import next_distribution, penalize_nodes
+from ..text.processors import logits_processors, process_logits
+from ..text.sampling import next_distribution
 from ..text.tokens import encode_prompt
 from .accept import accept_greedy, accept_sampled
 from .methods import DRAFTERS, check_method
@@ -19,15 +20,18 @@ from .verify import verify_tree
 
 
 class Run:
-    """What a run carries from step to step: the text so far, the verifier's cache, the drafter, how far to draft."""
+    """What a run carries from step to step: the text so far, its own random numbers, what the verifier's logits go through, its
+    cache, the drafter, how far to draft."""
 
     def __init__(self, pair: ModelPair, ids: list[int], cfg: Cfg, method: str, end: int):
         self.pair, self.ids, self.cfg, self.method, self.span = pair, ids, cfg, method, cfg.draft_span
         self.longest = 2 * cfg.draft_span if cfg.adaptive_span else cfg.draft_span
+        self.generator = torch.Generator().manual_seed(cfg.seed)  # on the CPU: the same numbers on every device
+        self.processors = logits_processors(pair.verifier.generation_config, cfg, ids, end, pair.device)
         if method != "medusa_lite":
             nodes = cfg.topk_branch * self.longest
             self.verifier = cached_model(pair.verifier, end + nodes, cfg.lean)
-            self.draft = DRAFTERS[method](pair, cfg, end + nodes, nodes)
+            self.draft = DRAFTERS[method](pair, cfg, end + nodes, nodes, self.processors, self.generator)
 
     def calls(self) -> tuple[int, int]:
         """Forward passes so far: the verifier's and the drafter's."""
@@ -41,14 +45,18 @@ def cached_step(run: Run, room: int) -> Step:
     calls = run.calls()
     # propose: one token fewer than there is room for, since the verifier adds one of its own
     tree = run.draft.propose(run.ids, min(run.span, room - 1))
-    # verify: one pass behind the context and behind every node, each node penalised by its own path
+    # verify: one pass behind the context and behind every node, each row processed by its own path
     logits = verify_tree(run.verifier, run.ids, tree, run.draft.hidden)
     contexts = (run.ids + tree.path_tokens(node) for node in range(ROOT, len(tree)))
-    logits = penalize_nodes(logits, contexts, cfg.repetition_penalty, cfg.no_repeat_ngram_size)
-    probs = next_distribution(logits, cfg.temperature, cfg.top_p) if cfg.do_sample else torch.softmax(logits, dim=-1)
+    logits = process_logits(logits, contexts, run.processors)
     # accept: the path that the verifier would have written, and its own token behind it
     choices = logits.argmax(dim=-1).tolist()
-    path, extra = accept_sampled(tree, probs, cfg.acceptance == "typical_lossy") if cfg.do_sample else accept_greedy(tree, choices)
+    if cfg.do_sample:
+        probs = next_distribution(logits, cfg.temperature, cfg.top_p).cpu()
+        path, extra = accept_sampled(tree, probs, cfg.acceptance == "typical_lossy", run.generator)
+    else:
+        probs = torch.softmax(logits, dim=-1)
+        path, extra = accept_greedy(tree, choices)
     # advance: keep the accepted path in both caches, drop the rest
     rows = [0, *(node + 1 for node in path)]
     run.verifier.keep(base, [base + node for node in path])
@@ -71,19 +79,21 @@ def cached_step(run: Run, room: int) -> Step:
 
 def _medusa_lite_step(run: Run, room: int) -> Step:
     ids = torch.tensor([run.ids], device=run.pair.device)
-    return medusa_step(run.pair, ids, replace(run.cfg, max_new_tokens=room))[1]
+    return medusa_step(run.pair, ids, replace(run.cfg, max_new_tokens=room), run.processors, run.generator)[1]
 
 
 def generate(pair: ModelPair, prompt: str | torch.Tensor, cfg: Cfg | None = None, method: str = "tree") -> Generation:
     """Continue `prompt` (text, or a LongTensor [1, T]) with any of `METHODS`.
 
     Writes exactly `cfg.max_new_tokens` tokens (finish_reason "length"), or ends with an EOS token ("eos"), or when prompt
-    and continuation fill the model's context ("context"). Without `cfg.do_sample` the output is the verifier's own greedy
-    output whatever the seed; with it, a sample of the verifier's distribution (temperature, top_p and penalties applied),
-    drawn with `cfg.seed`. Only acceptance="typical_lossy" breaks that, as its name says.
+    and continuation fill the model's context ("context"). Without `cfg.do_sample` the output is that of
+    `verifier.generate(do_sample=False)`, under whatever the verifier's generation_config says and whatever the seed; with it, a
+    sample of the verifier's distribution (its generation_config's processors applied, then temperature and top_p of `cfg`),
+    drawn with `cfg.seed` from a generator of the run's own. Only acceptance="typical_lossy" breaks that, as its name says.
 
-    Raises ValueError for an unknown method, a method that this pair or a sampling verifier cannot serve, or an acceptance
-    rule that does not fit the draft; TypeError or ValueError for a prompt that cannot be used (see `encode_prompt`).
+    Raises ValueError for an unknown method, a method that this pair or a sampling verifier cannot serve, an acceptance rule
+    that does not fit the draft, or a generation_config that asks for what is not done here (see `check_settings`); TypeError
+    or ValueError for a prompt that cannot be used (see `encode_prompt`).
     """
     cfg = Cfg() if cfg is None else cfg
     check_method(pair, cfg, method)
@@ -93,16 +103,14 @@ def generate(pair: ModelPair, prompt: str | torch.Tensor, cfg: Cfg | None = None
     advance = _medusa_lite_step if method == "medusa_lite" else cached_step
     steps, reason = [], None
     began = time.perf_counter()
-    with torch.random.fork_rng():
-        torch.manual_seed(cfg.seed)
-        run = Run(pair, row, cfg, method, end)
-        while reason is None and len(run.ids) < end:
-            step = advance(run, end - len(run.ids))
-            ends = [i for i, token in enumerate(step.new_ids) if token in pair.eos_ids]
-            if ends:
-                step.new_ids, reason = step.new_ids[:ends[0] + 1], "eos"
-            run.ids += step.new_ids
-            steps.append(step)
+    run = Run(pair, row, cfg, method, end)
+    while reason is None and len(run.ids) < end:
+        step = advance(run, end - len(run.ids))
+        ends = [i for i, token in enumerate(step.new_ids) if token in pair.eos_ids]
+        if ends:
+            step.new_ids, reason = step.new_ids[:ends[0] + 1], "eos"
+        run.ids += step.new_ids
+        steps.append(step)
     seconds = time.perf_counter() - began
     for number, step in enumerate(steps, 1):
         finish_record(step)

@@ -1,6 +1,7 @@
 """The methods by name: how each drafts, on which pair it can run, and which rules may judge what it drafts."""
 from ..models.pair import ModelPair
 from ..text.config import Cfg
+from ..text.processors import check_settings
 from .propose.base import Drafter
 from .propose.heads import Heads
 from .propose.lookup import Lookup
@@ -45,6 +46,7 @@ def check_method(pair: ModelPair, cfg: Cfg, method: str) -> None:
     fits = fitting_rules(method, cfg)
     if cfg.acceptance not in fits:
         raise ValueError(f"acceptance={cfg.acceptance!r} does not fit how {method!r} drafts here: use one of {sorted(fits)}.")
+    check_settings(pair.verifier.generation_config, cfg)
 
 
 def methods_of(pair: ModelPair, cfg: Cfg) -> list[str]:

@@ -3,10 +3,12 @@ from contextlib import contextmanager
 from functools import partial
 
 import torch
+from transformers import LogitsProcessorList
 
 from ..models.pair import ModelPair
 from ..text.config import Cfg
-from ..text.sampling import last_token_logits, penalize
+from ..text.processors import check_settings, logits_processors, process_logits
+from ..text.sampling import last_token_logits
 from .accept import accept_until_mismatch, score_branch
 from .propose.rollouts import Branch, drafter_propose
 from .records import BranchRecord, Step
@@ -29,12 +31,13 @@ def count_calls(pair: ModelPair):
 
 
 @torch.inference_mode()
-def _try_branch(pair: ModelPair, ids: torch.Tensor, branch: Branch, cfg: Cfg) -> tuple[torch.Tensor, BranchRecord]:
+def _try_branch(pair: ModelPair, ids: torch.Tensor, branch: Branch, processors: LogitsProcessorList,
+                debug: bool) -> tuple[torch.Tensor, BranchRecord]:
     """Prefix-accept one branch and keep what the verifier said on the way."""
     choices, distributions = [], []
 
     def choose(verifier, ids):
-        logits = penalize(last_token_logits(verifier, ids), ids, cfg.repetition_penalty, cfg.no_repeat_ngram_size)
+        logits = process_logits(last_token_logits(verifier, ids)[None], [ids[0].tolist()], processors)[0]
         distributions.append(torch.softmax(logits, dim=-1))
         choices.append(int(logits.argmax()))
         return choices[-1]
@@ -45,25 +48,32 @@ def _try_branch(pair: ModelPair, ids: torch.Tensor, branch: Branch, cfg: Cfg) ->
         choice_probs=[float(p[c]) for p, c in zip(distributions, choices)],
         verifier_probs=[float(p[t]) for p, t in zip(distributions, branch)],
         accepted=len(accepted), mismatched=mismatched, score=score_branch(accepted, mismatched),
-        distributions=distributions if cfg.debug else [])
+        distributions=distributions if debug else [])
 
 
 @torch.inference_mode()
-def medusa_step(pair: ModelPair, ids: torch.Tensor, cfg: Cfg) -> tuple[torch.Tensor, Step]:
+def medusa_step(pair: ModelPair, ids: torch.Tensor, cfg: Cfg, processors: LogitsProcessorList | None = None,
+                generator: torch.Generator | None = None) -> tuple[torch.Tensor, Step]:
     """Propose branches, verify each, keep the one with the best score: (ids with its tokens behind them, the record).
 
     `ids` is [1, T]. Adds at least one and at most min(cfg.draft_span, cfg.max_new_tokens, room in the context) tokens, and
-    only tokens that the verifier's own greedy decoding, penalties included, would write. On equal scores the first wins.
+    only tokens that the verifier's own greedy decoding, its settings included, would write. On equal scores the first wins.
+    `processors`: what its logits go through; by default what its generation_config and `cfg` say for a text that begins with
+    `ids`. First tokens are drawn with `generator` or, without one, with torch's global generator.
 
-    Raises ValueError if the context is full.
+    Raises ValueError if the context is full, or for a generation_config that `check_settings` refuses.
     """
     room = pair.context - ids.shape[1]
     if room < 1:
         raise ValueError(f"The context is full: {ids.shape[1]} of {pair.context} positions are taken.")
     span = min(cfg.draft_span, cfg.max_new_tokens, room)
+    if processors is None:
+        config, end = pair.verifier.generation_config, ids.shape[1] + min(cfg.max_new_tokens, room)
+        check_settings(config, cfg)
+        processors = logits_processors(config, cfg, ids[0].tolist(), end, pair.device)
     with count_calls(pair) as calls:
-        branches = drafter_propose(pair.drafter, ids, cfg.topk_branch, span, cfg.temperature, cfg.top_p)
-        tried = [_try_branch(pair, ids, branch, cfg) for branch in branches]
+        branches = drafter_propose(pair.drafter, ids, cfg.topk_branch, span, cfg.temperature, cfg.top_p, generator)
+        tried = [_try_branch(pair, ids, branch, processors, cfg.debug) for branch in branches]
     best = max(range(len(tried)), key=lambda i: tried[i][1].score)
     new_ids, record = tried[best]
     step = Step(context=ids.shape[1], branches=[record for _, record in tried], best=best,

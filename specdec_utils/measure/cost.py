@@ -177,16 +177,14 @@ def _beside_passes(pair: ModelPair, prompt, times: PassTimes, cfg: Cfg, method: 
         raise ValueError(f"Method {method!r} has no cached passes to tell apart: use one of {sorted(DRAFTERS)}.")
     ids, beside = encode_prompt(pair, prompt)[0].tolist(), []
     end = min(len(ids) + cfg.max_new_tokens, pair.context)
-    with torch.random.fork_rng():
-        torch.manual_seed(cfg.seed)
-        run = Run(pair, ids, cfg, method, end)
-        watched = [_Watched(model) for model in (run.verifier, run.draft.model) if model is not None]
-        while (room := end - len(run.ids)) > 0:
-            taken, began = sum(model.taken for model in watched), time.perf_counter()
-            step = cached_step(run, room)
-            rest = time.perf_counter() - began - (sum(model.taken for model in watched) - taken)
-            beside.append(rest * _between(times.verifier, 1 + len(step.tree)) / watched[0].last)
-            run.ids += step.new_ids
+    run = Run(pair, ids, cfg, method, end)
+    watched = [_Watched(model) for model in (run.verifier, run.draft.model) if model is not None]
+    while (room := end - len(run.ids)) > 0:
+        taken, began = sum(model.taken for model in watched), time.perf_counter()
+        step = cached_step(run, room)
+        rest = time.perf_counter() - began - (sum(model.taken for model in watched) - taken)
+        beside.append(rest * _between(times.verifier, 1 + len(step.tree)) / watched[0].last)
+        run.ids += step.new_ids
     return max(0.0, statistics.median(beside[1:] or beside))
 
 

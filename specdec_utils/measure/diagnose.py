@@ -7,7 +7,8 @@ import torch
 from ..decode.records import Generation
 from ..models.pair import ModelPair
 from ..text.config import Cfg
-from ..text.sampling import last_token_logits, penalize
+from ..text.processors import check_settings, logits_processors, process_logits
+from ..text.sampling import last_token_logits
 from ..text.tokens import decode_token, encode_prompt
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 0.1, torch.bfloat16: 0.5}  # for logits up to 32
@@ -48,7 +49,8 @@ def _new_ids(output: Generation | Sequence[int], prompt_ids: list[int]) -> list[
 
 def diagnose(pair: ModelPair, one: Generation | Sequence[int], other: Generation | Sequence[int], prompt: str | torch.Tensor,
              cfg: Cfg | None = None) -> Diagnosis:
-    """Compare two greedy outputs, Generations or lists of new ids, behind one `prompt`; `cfg` tells the penalties they ran with.
+    """Compare two greedy outputs, Generations or lists of new ids, behind one `prompt`; `cfg` is what they ran with: its penalties
+    and, where the verifier's generation_config forces the last token, its max_new_tokens.
 
     Both should hold the verifier's best token at every place. Where they differ the verifier is asked again, in one uncached
     pass. "near tie": both tokens lie within the tolerance of the best logit, so that the order of summation decides between
@@ -61,9 +63,12 @@ def diagnose(pair: ModelPair, one: Generation | Sequence[int], other: Generation
     token: two logits, each moved by up to 2.3e-5, 0.03 and 0.19. Rounding grows with what is rounded, so where the best logit
     is larger than 32 the tolerance grows in proportion.
 
-    Raises ValueError for a Generation of another prompt, and what `encode_prompt` raises.
+    Raises ValueError for a Generation of another prompt, and what `encode_prompt` and `check_settings` raise.
     """
-    cfg, ids = Cfg() if cfg is None else cfg, encode_prompt(pair, prompt)
+    cfg, ids, config = Cfg() if cfg is None else cfg, encode_prompt(pair, prompt), pair.verifier.generation_config
+    check_settings(config, cfg)
+    end = min(ids.shape[1] + cfg.max_new_tokens, pair.context)
+    processors = logits_processors(config, cfg, ids[0].tolist(), end, pair.device)
     one, other = (_new_ids(output, ids[0].tolist()) for output in (one, other))
     both = min(len(one), len(other))
     at = next((i for i in range(both) if one[i] != other[i]), both)
@@ -78,7 +83,7 @@ def diagnose(pair: ModelPair, one: Generation | Sequence[int], other: Generation
         return Diagnosis("prefix", at, tokens, *unasked, f"The outputs agree for {both} tokens, where one ends and the other has "
                                                          f"{max(len(one), len(other)) - both} more.")
     ids = torch.cat([ids, torch.tensor([one[:at]], dtype=ids.dtype, device=ids.device)], dim=1)
-    logits = penalize(last_token_logits(pair.verifier, ids), ids, cfg.repetition_penalty, cfg.no_repeat_ngram_size).double()
+    logits = process_logits(last_token_logits(pair.verifier, ids)[None], [ids[0].tolist()], processors)[0].double()
     top = logits.topk(2)
     highest, second = top.values.tolist()
     behind = highest - min(logits[list(tokens)].tolist())

@@ -8,6 +8,7 @@ from ..decode.original import count_calls
 from ..decode.records import Generation
 from ..models.pair import ModelPair
 from ..text.config import Cfg
+from ..text.processors import check_settings
 from ..text.tokens import encode_prompt
 
 PEERS: dict[str, str] = {
@@ -21,14 +22,19 @@ PEERS: dict[str, str] = {
 def peer_generate(pair: ModelPair, prompt: str | torch.Tensor, cfg: Cfg, peer: str) -> Generation:
     """Continue `prompt` greedily with one of `PEERS`: a `Generation` without steps, its calls counted by hooks.
 
-    Assisted generation: Gante 2023; the options are those of `GenerationConfig`. Raises ValueError for an unknown peer.
+    Assisted generation: Gante 2023; the options are those of `GenerationConfig`. Raises ValueError for an unknown peer
+    and for a generation_config of the verifier that `check_settings` refuses.
     """
     if peer not in PEERS:
         raise ValueError(f"There is no peer {peer!r}: use one of {sorted(PEERS)}.")
+    check_settings(pair.verifier.generation_config, cfg)
     ids = encode_prompt(pair, prompt)
     options = dict(attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=cfg.max_new_tokens,
-                   pad_token_id=min(pair.eos_ids, default=0), repetition_penalty=cfg.repetition_penalty,
-                   no_repeat_ngram_size=cfg.no_repeat_ngram_size)
+                   pad_token_id=min(pair.eos_ids, default=0), return_dict_in_generate=False)
+    if cfg.repetition_penalty != 1:  # else what the verifier's generation_config says
+        options["repetition_penalty"] = cfg.repetition_penalty
+    if cfg.no_repeat_ngram_size:
+        options["no_repeat_ngram_size"] = cfg.no_repeat_ngram_size
     drafting = pair.drafter.generation_config
     fixed = dict(num_assistant_tokens=cfg.draft_span, num_assistant_tokens_schedule="constant", assistant_confidence_threshold=0.0)
     before, verbosity = {name: getattr(drafting, name) for name in fixed}, transformers_logging.get_verbosity()

@@ -1,6 +1,7 @@
 """A drafter and a verifier over one vocabulary."""
 import copy
 
+from ..text.processors import eos_ids
 from .medusa_heads import MedusaHeads
 
 
@@ -28,8 +29,11 @@ class ModelPair:
         self.heads = heads
         self.device, self.vocab_size = str(verifier.device), sizes[1]
         self.context = min(drafter.config.max_position_embeddings, verifier.config.max_position_embeddings)
-        eos = verifier.generation_config.eos_token_id
-        self.eos_ids = frozenset([] if eos is None else [eos] if isinstance(eos, int) else eos)
+
+    @property
+    def eos_ids(self) -> frozenset[int]:
+        """The ids that end a text, as the verifier's generation config says now."""
+        return frozenset(eos_ids(self.verifier.generation_config))
 
     def __repr__(self) -> str:
         size = {role: sum(p.numel() for p in getattr(self, role).parameters()) / 1e6 for role in ("drafter", "verifier")}

@@ -26,7 +26,8 @@ class Cfg:
 
     max_new_tokens: tokens to write at most (>= 1). temperature, top_p: the distribution that first draft tokens are drawn
     from (and, with `do_sample`, the verifier's own); top_p is the nucleus mass of Holtzman et al. 2020, section 3.1.
-    repetition_penalty (> 0, 1 = off) and no_repeat_ngram_size (0 = off) act on the verifier as they do in `transformers`.
+    repetition_penalty (> 0) and no_repeat_ngram_size act on the verifier as they do in `transformers`; at their defaults, 1 and
+    0, what the verifier's generation_config says about them holds.
     topk_branch: branches a step. draft_span: tokens a branch. do_sample: write what the verifier samples (at temperature
     and top_p) in place of its greedy text. debug: keep the verifier's full distribution at every node in the records, and
     print each step.
@@ -74,9 +75,9 @@ class Cfg:
                  "a number of at least 0")
         _require(_is_real(self.top_p) and 0 < self.top_p <= 1, "top_p", self.top_p, "a number in (0, 1]")
         _require(_is_real(self.repetition_penalty) and self.repetition_penalty > 0, "repetition_penalty",
-                 self.repetition_penalty, "a number above 0 (1 switches it off)")
+                 self.repetition_penalty, "a number above 0 (1 leaves it to the verifier's generation_config)")
         _require(_is_int(self.no_repeat_ngram_size) and self.no_repeat_ngram_size >= 0, "no_repeat_ngram_size",
-                 self.no_repeat_ngram_size, "a whole number of at least 0 (0 switches it off)")
+                 self.no_repeat_ngram_size, "a whole number of at least 0 (0 leaves it to the verifier's generation_config)")
         _require(_is_real(self.draft_confidence) and 0 <= self.draft_confidence < 1, "draft_confidence", self.draft_confidence,
                  "a number in [0, 1)")
         _require(_is_int(self.lookup_first) and self.lookup_first >= 0, "lookup_first", self.lookup_first,

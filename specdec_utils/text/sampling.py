@@ -1,6 +1,4 @@
 """From logits to distributions, and from distributions to tokens."""
-from collections.abc import Iterable
-
 import torch
 
 
@@ -48,12 +46,15 @@ def next_distribution(logits: torch.Tensor, temperature: float, top_p: float | N
     return kept / kept.sum(-1, keepdim=True)
 
 
-def sample_without_replacement(probs: torch.Tensor, k: int) -> list[int]:
-    """Up to `k` distinct ids drawn from `probs` [V] in the order drawn; fewer where fewer have any probability."""
+def sample_without_replacement(probs: torch.Tensor, k: int, generator: torch.Generator | None = None) -> list[int]:
+    """Up to `k` distinct ids drawn from `probs` [V] in the order drawn; fewer where fewer have any probability.
+
+    Drawn on the CPU, so that a seed draws the same on every device: from `generator`, or torch's global one.
+    """
     k = max(0, min(int(k), int((probs > 0).sum())))
     if k == 0:
         return []
-    return torch.multinomial(probs, num_samples=k, replacement=False).tolist()
+    return torch.multinomial(probs.cpu(), num_samples=k, replacement=False, generator=generator).tolist()
 
 
 def penalize(logits: torch.Tensor, ids: torch.Tensor, repetition_penalty: float = 1.0,
@@ -62,7 +63,7 @@ def penalize(logits: torch.Tensor, ids: torch.Tensor, repetition_penalty: float 
 
     The repetition penalty (CTRL, Keskar et al. 2019, arXiv 1909.05858, section 4.1) divides positive and multiplies
     negative logits of every token that occurs in `ids`, prompt included. `no_repeat_ngram_size=n` forbids each token that
-    would complete an n-gram already in `ids`. Both as `transformers` does them, in its order.
+    would complete an n-gram already in `ids`. Both as `transformers` does them, in its order (see `processors.py`).
     """
     if repetition_penalty != 1.0:
         seen = ids[0].unique()
@@ -75,13 +76,3 @@ def penalize(logits: torch.Tensor, ids: torch.Tensor, repetition_penalty: float 
         banned = [row[i + n - 1] for i in range(len(row) - n + 1) if row[i:i + n - 1] == tail]
         logits = logits.index_fill(0, torch.tensor(banned, dtype=torch.long, device=logits.device), float("-inf"))
     return logits
-
-
-def penalize_nodes(logits: torch.Tensor, contexts: Iterable[list[int]], repetition_penalty: float = 1.0,
-                   no_repeat_ngram_size: int = 0) -> torch.Tensor:
-    """Logits [n, V] with both penalties applied to each row by its own context: n lists of ids, a node's path included."""
-    if repetition_penalty == 1.0 and no_repeat_ngram_size == 0:
-        return logits
-    rows = [penalize(row, torch.tensor([context], device=row.device), repetition_penalty, no_repeat_ngram_size)
-            for row, context in zip(logits, contexts)]
-    return torch.stack(rows)

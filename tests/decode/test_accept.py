@@ -100,7 +100,7 @@ def test_empty_tree_leaves_the_verifiers_own_draw():
 
 def test_walk_takes_a_fresh_random_number_for_every_candidate(monkeypatch):
     numbers = iter([0.5, 0.3, 0.1, 0.9])
-    monkeypatch.setattr(torch, "rand", lambda *size, dtype=None: torch.tensor(next(numbers), dtype=dtype))
+    monkeypatch.setattr(torch, "rand", lambda *size, dtype=None, generator=None: torch.tensor(next(numbers), dtype=dtype))
     targets = torch.full((4, 4), 0.25, dtype=torch.float64)
     tree = TokenTree.from_branches([[0], [1, 2]])  # chances 1/4, then 1/3, then 1/4
     assert accept_sampled(tree, targets)[0] == [1, 2]

@@ -208,7 +208,7 @@ def test_random_numbers_of_a_computer_change_nothing_either(draft):
 
 
 def test_number_zero_does_not_accept_a_token_that_the_verifier_rules_out(monkeypatch):
-    monkeypatch.setattr(torch, "rand", lambda *size, **options: torch.zeros(*size, **options))
+    monkeypatch.setattr(torch, "rand", lambda *size, generator, **options: torch.zeros(*size, **options))
     targets = torch.tensor([[0.5, 0.5, 0, 0, 0], [0, 0, 0, 0, 1.0]], dtype=torch.float64)
     path, extra = accept_sampled(TokenTree.from_branches([[3]]), targets)
     assert path == [] and extra in (0, 1)

@@ -1,5 +1,6 @@
 """What every way of drafting offers to the loop."""
 import torch
+from transformers import LogitsProcessorList
 
 from ...models.pair import ModelPair
 from ...text.config import Cfg
@@ -14,15 +15,18 @@ class Drafter:
     of the verifier's hidden states it needs (see `CachedModel.feed`). What it does: `laws`, `propose`, `advance`.
 
     pair, cfg: of the run. capacity: positions that a cache will need at most. most: tokens that one draft may hold at most.
-    model: the cached model that it drafts with, or None where it has none.
+    processors: what the verifier's logits go through, and so the drafter's. generator: where random numbers come from. model: the
+    cached model that it drafts with, or None where it has none.
     """
 
     about = "the verifier alone, one cached pass a token"
     part: str | None = None
     hidden: tuple[int, ...] = ()
 
-    def __init__(self, pair: ModelPair, cfg: Cfg, capacity: int, most: int):
-        self.pair, self.cfg, self.capacity, self.most, self.model = pair, cfg, capacity, most, None
+    def __init__(self, pair: ModelPair, cfg: Cfg, capacity: int, most: int, processors: LogitsProcessorList,
+                 generator: torch.Generator):
+        self.pair, self.cfg, self.capacity, self.most = pair, cfg, capacity, most
+        self.processors, self.generator, self.model = processors, generator, None
 
     @classmethod
     def laws(cls, cfg: Cfg) -> set[str]:

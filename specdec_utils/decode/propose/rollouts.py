@@ -19,15 +19,16 @@ class Branch(list):
 
 
 @torch.inference_mode()
-def drafter_sample_first_tokens_basic(model, ids: torch.Tensor, k: int, temperature: float = 0.8) -> list[int]:
+def drafter_sample_first_tokens_basic(model, ids: torch.Tensor, k: int, temperature: float = 0.8,
+                                      generator: torch.Generator | None = None) -> list[int]:
     """`k` distinct first tokens sampled from the drafter's full softmax after `ids` [1, T], in the order drawn."""
     probs = softmax_with_temperature(last_token_logits(model, ids), temperature)
-    return sample_without_replacement(probs, k)
+    return sample_without_replacement(probs, k, generator)
 
 
 @torch.inference_mode()
-def drafter_sample_first_tokens(model, ids: torch.Tensor, k: int, temperature: float = 0.8,
-                                top_p: float | None = 0.9) -> Branch:
+def drafter_sample_first_tokens(model, ids: torch.Tensor, k: int, temperature: float = 0.8, top_p: float | None = 0.9,
+                                generator: torch.Generator | None = None) -> Branch:
     """Up to `k` distinct first tokens sampled from the drafter's nucleus after `ids` [1, T], in the order drawn.
 
     `.probs` holds q of each: the drafter after temperature, restricted to its nucleus and renormalised. A nucleus of fewer
@@ -36,7 +37,7 @@ def drafter_sample_first_tokens(model, ids: torch.Tensor, k: int, temperature: f
     probs = softmax_with_temperature(last_token_logits(model, ids), temperature)
     nucleus = safe_top_p_filter(probs, top_p)
     q = probs[nucleus] / probs[nucleus].sum()
-    picks = sample_without_replacement(q, k)
+    picks = sample_without_replacement(q, k, generator)
     return Branch(nucleus[picks].tolist(), q[picks].tolist())
 
 
@@ -59,8 +60,8 @@ def drafter_rollout_greedy(model, ids: torch.Tensor, first_tok: int, span: int, 
 
 
 @torch.inference_mode()
-def drafter_propose(model, ids: torch.Tensor, k: int, span: int, temperature: float = 0.8,
-                    top_p: float | None = 0.9) -> list[Branch]:
+def drafter_propose(model, ids: torch.Tensor, k: int, span: int, temperature: float = 0.8, top_p: float | None = 0.9,
+                    generator: torch.Generator | None = None) -> list[Branch]:
     """Up to `k` branches of `span` tokens after `ids` [1, T]: sampled first tokens, each rolled out greedily.
 
     Costs 1 + k (span - 1) drafter passes. Two branches never share their first token.
@@ -68,5 +69,5 @@ def drafter_propose(model, ids: torch.Tensor, k: int, span: int, temperature: fl
     """
     if k < 1 or span < 1:
         raise ValueError(f"k={k!r}, span={span!r} is not usable: both must be at least 1.")
-    firsts = drafter_sample_first_tokens(model, ids, k, temperature, top_p)
+    firsts = drafter_sample_first_tokens(model, ids, k, temperature, top_p, generator)
     return [drafter_rollout_greedy(model, ids, tok, span, q) for tok, q in zip(firsts, firsts.probs)]

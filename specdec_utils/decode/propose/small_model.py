@@ -1,12 +1,13 @@
 """A small model drafts, with a cache: the draft as a token tree, one drafter pass a level."""
 import torch
+from transformers import GenerationConfig, LogitsProcessorList
 
-from ...models.pair import ModelPair
 from ...run.cached import CachedModel
 from ...run.calling import cached_model
 from ...run.lean_gpt2 import LeanGPT2
 from ...text.config import Cfg
-from ...text.sampling import next_distribution, penalize_nodes, sample_without_replacement
+from ...text.processors import logits_processors, process_logits
+from ...text.sampling import next_distribution, sample_without_replacement
 from ..tree import ROOT, TokenTree
 from .base import Drafter
 from .lookup import lookup_tree
@@ -14,27 +15,28 @@ from .lookup import lookup_tree
 LAWS = {"branches": "without_replacement", "paths": "with_replacement", "top": "deterministic"}
 
 
-def _fill_branches(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg) -> list[int]:
+def _fill_branches(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg, generator) -> list[int]:
     """First tokens drawn without replacement, each continued greedily: the original notebook's branches."""
     if nodes == [ROOT]:
-        q = next_distribution(rows[0], cfg.temperature, cfg.top_p)
+        q = next_distribution(rows[0], cfg.temperature, cfg.top_p).cpu()
         tree.drawn_from[ROOT] = "without_replacement", q
-        return [tree.add(ROOT, token, float(q[token])) for token in sample_without_replacement(q, cfg.topk_branch)]
+        return [tree.add(ROOT, token, float(q[token])) for token in sample_without_replacement(q, cfg.topk_branch, generator)]
     best = torch.softmax(rows, dim=-1).max(dim=-1)
     return [tree.add(node, token, prob) for node, token, prob in zip(nodes, best.indices.tolist(), best.values.tolist())]
 
 
-def _fill_paths(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg) -> list[int]:
+def _fill_paths(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg, generator) -> list[int]:
     """Independent samples of the drafter; a node that several of them share is drawn from once for each."""
     fresh = []
-    for node, q in zip(nodes, next_distribution(rows, cfg.temperature, cfg.top_p)):
+    for node, q in zip(nodes, next_distribution(rows, cfg.temperature, cfg.top_p).cpu()):
         draws = cfg.topk_branch if node == ROOT else tree.children[tree.parents[node]].count(node)
+        drawn = torch.multinomial(q, draws, replacement=True, generator=generator).tolist()
         tree.drawn_from[node] = "with_replacement", q
-        fresh += [tree.add(node, token, float(q[token])) for token in torch.multinomial(q, draws, replacement=True).tolist()]
+        fresh += [tree.add(node, token, float(q[token])) for token in drawn]
     return list(dict.fromkeys(fresh))
 
 
-def _fill_top(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg) -> list[int]:
+def _fill_top(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg, generator) -> list[int]:
     """The most probable continuations of the whole level, nothing drawn. As Li et al. 2024 (EAGLE-2, arXiv 2406.16858) grow
     their tree."""
     probs = torch.softmax(rows, dim=-1)
@@ -52,13 +54,19 @@ FILL = {"branches": _fill_branches, "paths": _fill_paths, "top": _fill_top}
 
 
 @torch.inference_mode()
-def draft_tree(drafter: CachedModel | LeanGPT2, ids: list[int], cfg: Cfg, draft: str, span: int) -> TokenTree:
+def draft_tree(drafter: CachedModel | LeanGPT2, ids: list[int], cfg: Cfg, draft: str, span: int,
+               processors: LogitsProcessorList | None = None, generator: torch.Generator | None = None) -> TokenTree:
     """A draft of up to `cfg.topk_branch` branches and `span` levels behind `ids`, found as `draft` says (see `Cfg.draft`).
 
     One drafter pass a level; the first reads what the cache lacks of `ids`. Levels but the last stay in the cache behind the
     context, node i at position len(ids) + i. Where a path's probability would fall below `cfg.draft_confidence` nothing is
     drafted: decided from what is already there, before the next token is drawn, so that no rule is broken.
+
+    The drafter's logits go through `processors`, each node's behind its own path; by default those of `cfg` alone. Tokens are
+    drawn with `generator` or, without one, with torch's global generator.
     """
+    if processors is None:
+        processors = logits_processors(GenerationConfig(), cfg, ids, len(ids))
     tree, nodes = TokenTree(), [ROOT]
     for level in range(span):
         if level == 0:
@@ -69,12 +77,12 @@ def draft_tree(drafter: CachedModel | LeanGPT2, ids: list[int], cfg: Cfg, draft:
                 shape = [len(ids) + level - 1] * len(nodes), tree.mask(nodes[0])
             rows = drafter.feed(tokens, len(tokens), *shape)
         contexts = (ids + tree.path_tokens(node) for node in nodes)
-        rows = penalize_nodes(rows, contexts, cfg.repetition_penalty, cfg.no_repeat_ngram_size)
-        if draft != "top" and (cfg.draft_confidence > 0 or cfg.no_repeat_ngram_size > 0):
+        rows = process_logits(rows, contexts, processors)
+        if draft != "top" and (cfg.draft_confidence > 0 or processors):
             best = torch.softmax(rows, dim=-1).amax(dim=-1).tolist()  # NaN, so never sure, where every token is banned
             sure = [i for i, node in enumerate(nodes) if tree.reach(node) * best[i] >= cfg.draft_confidence]
             nodes, rows = [nodes[i] for i in sure], rows[sure]
-        nodes = FILL[draft](tree, nodes, rows, cfg) if nodes else []
+        nodes = FILL[draft](tree, nodes, rows, cfg, generator) if nodes else []
         if not nodes:
             break
     return tree
@@ -86,9 +94,9 @@ class SmallModel(Drafter):
     about = "one token tree of the drafter's guesses, one cached verifier pass a step"
     part = "drafter"
 
-    def __init__(self, pair: ModelPair, cfg: Cfg, capacity: int, most: int):
-        super().__init__(pair, cfg, capacity, most)
-        self.model = cached_model(pair.drafter, capacity, cfg.lean)
+    def __init__(self, *of_the_run):
+        super().__init__(*of_the_run)
+        self.model = cached_model(self.pair.drafter, self.capacity, self.cfg.lean)
 
     @classmethod
     def way(cls, cfg: Cfg) -> str:
@@ -107,7 +115,7 @@ class SmallModel(Drafter):
             found = lookup_tree(ids, span, shortest, max(shortest, 3))
             if len(found):
                 return found
-        return draft_tree(self.model, ids, self.cfg, self.way(self.cfg), span)
+        return draft_tree(self.model, ids, self.cfg, self.way(self.cfg), span, self.processors, self.generator)
 
 
 class OnePass(SmallModel):
@@ -124,4 +132,4 @@ class OnePass(SmallModel):
         return {LAWS["branches"]}
 
     def propose(self, ids: list[int], span: int) -> TokenTree:
-        return draft_tree(self.model, ids, self.cfg, "branches", span)
+        return draft_tree(self.model, ids, self.cfg, "branches", span, self.processors, self.generator)
