@@ -14,7 +14,7 @@ from .accept import accept_greedy, accept_sampled
 from .methods import DRAFTERS, check_method
 from .original import medusa_step
 from .propose.base import next_span
-from .records import Generation, Step, finish_record
+from .records import Generation, Step, cached_record, finish_record
 from .tree import ROOT
 from .verify import verify_tree
 
@@ -41,8 +41,7 @@ class Run:
 @torch.inference_mode()
 def cached_step(run: Run, room: int) -> Step:
     """One step of every cached method, at most `room` tokens: propose, verify, accept, advance."""
-    cfg, base = run.cfg, len(run.ids)
-    calls = run.calls()
+    cfg, base, calls = run.cfg, len(run.ids), run.calls()
     # propose: one token fewer than there is room for, since the verifier adds one of its own
     tree = run.draft.propose(run.ids, min(run.span, room - 1))
     # verify: one pass behind the context and behind every node, each row processed by its own path
@@ -67,14 +66,9 @@ def cached_step(run: Run, room: int) -> Step:
     run.draft.advance(base, path, hidden)
     if cfg.adaptive_span and len(tree):
         run.span = next_span(run.span, len(path), 1 + max(tree.depths()), run.longest)
-    written = [*(tree.tokens[node] for node in path), extra]
-    # for the record, in one read: the verifier's probability of its best tokens, of the drafted ones, of those written
-    n = 1 + len(tree)
-    asked = [*range(n), *(parent + 1 for parent in tree.parents), *rows]
-    said = probs[asked, [*choices, *tree.tokens, *written]].tolist()
-    spent = [now - before for now, before in zip(run.calls(), calls)]
-    return Step(base, [], None, written, extra, *spent, tree=tree, path=path, choices=choices, choice_probs=said[:n],
-                node_probs=said[n:2 * n - 1], new_probs=said[2 * n - 1:], distributions=list(probs[rows]) if cfg.debug else [])
+    step = cached_record(base, tree, path, extra, choices, probs, cfg.debug)
+    step.verifier_calls, step.drafter_calls = (now - before for now, before in zip(run.calls(), calls))
+    return step
 
 
 def _medusa_lite_step(run: Run, room: int) -> Step:

@@ -81,24 +81,51 @@ class Generation:
         return self.text
 
 
+def cached_record(context: int, tree: TokenTree, path: list[int], extra: int, choices: list[int], probs: torch.Tensor,
+                  debug: bool) -> Step:
+    """A cached step's record, but for its branches and calls: `probs` [1 + n, V] is the verifier's law behind the context of so
+    many tokens and behind each node of `tree`, `path` the accepted nodes, `extra` the verifier's own token behind them."""
+    rows = [0, *(node + 1 for node in path)]  # where each written token was decided
+    parents = [parent + 1 for parent in tree.parents]  # where each node's token was judged
+    written = [*(tree.tokens[node] for node in path), extra]
+    said = probs[[*range(len(probs)), *parents, *rows], [*choices, *tree.tokens, *written]].tolist()  # one read for all three
+    choice_probs, rest = said[:len(choices)], said[len(choices):]
+    node_probs, new_probs = rest[:len(tree)], rest[len(tree):]
+    distributions = list(probs[rows]) if debug else []
+    return Step(context, branches=[], best=None, new_ids=written, extra=extra, tree=tree, path=path, choices=choices,
+                choice_probs=choice_probs, node_probs=node_probs, new_probs=new_probs, distributions=distributions)
+
+
 def finish_record(step: Step) -> None:
     """Fill in what follows from a step's tokens: whether `extra` was kept and, for a cached step, its branches and the winner."""
-    tree, written = step.tree, step.new_ids
-    accepted = len(step.path) if tree is not None else step.branches[step.best].accepted
-    if len(written) <= accepted:  # an EOS inside the draft ended the run
+    if step.tree is None:
+        accepted = step.branches[step.best].accepted
+    else:
+        accepted = len(step.path)
+        step.branches = [_branch_record(step, leaf) for leaf in step.tree.leaves()]
+        scores = [branch.score for branch in step.branches]
+        step.best = scores.index(max(scores)) if scores else None
+    if len(step.new_ids) <= accepted:  # an EOS inside the draft ended the run
         step.extra = None
-    if tree is None:
-        return
-    for leaf in tree.leaves():
-        nodes = tree.path(leaf)
-        tokens = [tree.tokens[node] for node in nodes]
-        both = min(len(tokens), len(written))
-        same = next((i for i in range(both) if tokens[i] != written[i]), both)
-        kept = min(same, len(step.path))  # a lossy rule may reject a token and then draw the same one itself
-        mismatched, asked = kept < both, kept + 1
-        step.branches.append(BranchRecord(
-            tokens, [tree.probs[node] for node in nodes], written[:asked], step.new_probs[:min(asked, len(written))],
-            [step.node_probs[node] for node in nodes[:asked]], kept, mismatched, score_branch(tokens[:kept], mismatched),
-            step.distributions[:asked]))
-    if step.branches:
-        step.best = max(range(len(step.branches)), key=lambda i: step.branches[i].score)
+
+
+def _branch_record(step: Step, leaf: int) -> BranchRecord:
+    """The branch of the step's tree that ends in `leaf`, beside what the step wrote."""
+    tree, written = step.tree, step.new_ids
+    nodes, tokens = tree.path(leaf), tree.path_tokens(leaf)
+    both = min(len(tokens), len(written))
+    same = 0
+    while same < both and tokens[same] == written[same]:
+        same += 1
+    kept = min(same, len(step.path))  # a lossy rule may reject a token and then draw the same one itself
+    mismatched, asked = kept < both, kept + 1
+    return BranchRecord(
+        tokens=tokens,
+        draft_probs=[tree.probs[node] for node in nodes],
+        choices=written[:asked],
+        choice_probs=step.new_probs[:len(written)][:asked],
+        verifier_probs=[step.node_probs[node] for node in nodes[:asked]],
+        accepted=kept,
+        mismatched=mismatched,
+        score=score_branch(tokens[:kept], mismatched),
+        distributions=step.distributions[:asked])

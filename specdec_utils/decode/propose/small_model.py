@@ -69,13 +69,12 @@ def draft_tree(drafter: CachedModel | LeanGPT2, ids: list[int], cfg: Cfg, draft:
         processors = logits_processors(GenerationConfig(), cfg, ids, len(ids))
     tree, nodes = TokenTree(), [ROOT]
     for level in range(span):
-        if level == 0:
-            rows = drafter.feed(ids[drafter.length:])
+        tokens = [tree.tokens[node] for node in nodes] if level else ids[drafter.length:]
+        if tree.is_chain():
+            rows = drafter.feed(tokens)
         else:
-            tokens, shape = [tree.tokens[node] for node in nodes], ()
-            if not tree.is_chain():
-                shape = [len(ids) + level - 1] * len(nodes), tree.mask(nodes[0])
-            rows = drafter.feed(tokens, len(tokens), *shape)
+            places = [len(ids) + level - 1] * len(nodes)
+            rows = drafter.feed(tokens, len(tokens), places, tree.mask(nodes[0]))
         contexts = (ids + tree.path_tokens(node) for node in nodes)
         rows = process_logits(rows, contexts, processors)
         if draft != "top" and (cfg.draft_confidence > 0 or processors):
