@@ -57,7 +57,6 @@ def cached_step(run: Run, room: int) -> Step:
         probs = torch.softmax(logits, dim=-1)
         path, extra = accept_greedy(tree, choices)
     # advance: keep the accepted path in both caches, drop the rest
-    rows = [0, *(node + 1 for node in path)]
     run.verifier.keep(base, [base + node for node in path])
     hidden = run.verifier.hidden
     if hidden is not None:  # of what was read of the context, and of the path
@@ -95,12 +94,12 @@ def generate(pair: ModelPair, prompt: str | torch.Tensor, cfg: Cfg | None = None
     start = len(row)
     end = min(start + cfg.max_new_tokens, pair.context)
     advance = _medusa_lite_step if method == "medusa_lite" else cached_step
-    steps, reason = [], None
+    steps, reason, eos = [], None, pair.eos_ids
     began = time.perf_counter()
     run = Run(pair, row, cfg, method, end)
     while reason is None and len(run.ids) < end:
         step = advance(run, end - len(run.ids))
-        ends = [i for i, token in enumerate(step.new_ids) if token in pair.eos_ids]
+        ends = [i for i, token in enumerate(step.new_ids) if token in eos]
         if ends:
             step.new_ids, reason = step.new_ids[:ends[0] + 1], "eos"
         run.ids += step.new_ids
