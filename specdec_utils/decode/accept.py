@@ -31,7 +31,7 @@ def accept_until_mismatch(verifier, ids: torch.Tensor, branch: list[int],
 
 
 def score_branch(accepted: list[int], mismatched: bool) -> int:
-    """Accepted tokens, less one if the branch broke off at a mismatch."""
+    """Accepted tokens, minus one if the branch broke at a mismatch."""
     return len(accepted) - (1 if mismatched else 0)
 
 
@@ -117,9 +117,9 @@ RULES: dict[str, Callable] = {rule.__name__: rule for rule in (single_draft, wit
 
 
 def accept_greedy(tree: TokenTree, choices: list[int]) -> tuple[list[int], int]:
-    """The path of `tree` that the verifier would have written itself, and the token it writes behind it.
+    """The path of `tree` that the verifier would have written itself, and the token that it writes next.
 
-    `choices` [1 + n]: its greedy token behind the context and behind each node. Returns (accepted nodes, next token).
+    `choices` [1 + n]: its greedy token after the context and after each node. Returns (accepted nodes, next token).
     """
     path, node = [], ROOT
     while True:
@@ -134,7 +134,7 @@ def accept_sampled(tree: TokenTree, targets: torch.Tensor, lossy: bool = False,
                    generator: torch.Generator | None = None) -> tuple[list[int], int]:
     """Walk down `tree` by the rule that fits how each node's children were drawn: (accepted nodes, next token).
 
-    `targets` [1 + n, V]: the verifier's distributions behind the context and behind each node. Every decision takes a fresh
+    `targets` [1 + n, V]: the verifier's distributions after the context and after each node. Every decision takes a fresh
     random number, from `generator` or, without one, from torch's global generator. With `lossy` typical acceptance replaces the
     rules.
     """

@@ -44,11 +44,11 @@ def cached_step(run: Run, room: int) -> Step:
     cfg, base, calls = run.cfg, len(run.ids), run.calls()
     # propose: one token fewer than there is room for, since the verifier adds one of its own
     tree = run.draft.propose(run.ids, min(run.span, room - 1))
-    # verify: one pass behind the context and behind every node, each row processed by its own path
+    # verify: one pass gives the logits after the context and after every node, each row processed by its own path
     logits = verify_tree(run.verifier, run.ids, tree, run.draft.hidden)
     contexts = (run.ids + tree.path_tokens(node) for node in range(ROOT, len(tree)))
     logits = process_logits(logits, contexts, run.processors)
-    # accept: the path that the verifier would have written, and its own token behind it
+    # accept: the path that the verifier would have written, and its own token after it
     choices = logits.argmax(dim=-1).tolist()
     if cfg.do_sample:
         probs = next_distribution(logits, cfg.temperature, cfg.top_p).cpu()

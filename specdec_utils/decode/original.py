@@ -54,7 +54,7 @@ def _try_branch(pair: ModelPair, ids: torch.Tensor, branch: Branch, processors: 
 @torch.inference_mode()
 def medusa_step(pair: ModelPair, ids: torch.Tensor, cfg: Cfg, processors: LogitsProcessorList | None = None,
                 generator: torch.Generator | None = None) -> tuple[torch.Tensor, Step]:
-    """Propose branches, verify each, keep the one with the best score: (ids with its tokens behind them, the record).
+    """Propose branches, verify each, keep the one with the best score: (ids with its tokens appended, the record).
 
     `ids` is [1, T]. Adds at least one and at most min(cfg.draft_span, cfg.max_new_tokens, room in the context) tokens, and
     only tokens that the verifier's own greedy decoding, its settings included, would write. On equal scores the first wins.

@@ -1,4 +1,4 @@
-"""What a run leaves behind: one record a step, one for the whole. Widgets, figures and benchmark read these."""
+"""What a run records: one record per step, one for the whole run. Widgets, figures and benchmark read these."""
 from dataclasses import dataclass, field
 
 import torch
@@ -36,8 +36,8 @@ class Step:
     context: tokens before the step. best: index of the winning branch, or None. new_ids: the tokens added. extra: the
     token among them that the verifier wrote itself, correcting or extending the draft, or None. verifier_calls,
     drafter_calls: forward passes of this step. tree: the draft as a token tree (None for `medusa_lite`); path: its nodes
-    that were accepted; choices, choice_probs: the verifier's best token and its probability behind the context (first) and
-    behind each node; node_probs: the verifier's probability of each node's token behind its parent; new_probs: of each
+    that were accepted; choices, choice_probs: the verifier's best token and its probability after the context (first) and
+    after each node; node_probs: the verifier's probability of each node's token, given its parent; new_probs: of each
     token added. distributions: with `cfg.debug`, its [V] at each token added. Under `do_sample` all of these are after
     temperature and top_p.
     """
@@ -83,8 +83,8 @@ class Generation:
 
 def cached_record(context: int, tree: TokenTree, path: list[int], extra: int, choices: list[int], probs: torch.Tensor,
                   debug: bool) -> Step:
-    """A cached step's record, but for its branches and calls: `probs` [1 + n, V] is the verifier's law behind the context of so
-    many tokens and behind each node of `tree`, `path` the accepted nodes, `extra` the verifier's own token behind them."""
+    """A cached step's record, but for its branches and calls: `probs` [1 + n, V] is the verifier's law after the context of so
+    many tokens and after each node of `tree`, `path` the accepted nodes, `extra` the verifier's own token after them."""
     rows = [0, *(node + 1 for node in path)]  # where each written token was decided
     parents = [parent + 1 for parent in tree.parents]  # where each node's token was judged
     written = [*(tree.tokens[node] for node in path), extra]

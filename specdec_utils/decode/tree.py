@@ -9,7 +9,7 @@ ROOT = -1  # the parent of the nodes that follow the context directly
 
 @dataclass
 class TokenTree:
-    """Drafted tokens as nodes 0..n-1, each behind its parent (`ROOT` or an earlier node).
+    """Drafted tokens as nodes 0..n-1, each following its parent (`ROOT` or an earlier node).
 
     tokens, parents, probs: per node its id, its parent, and the drafter's probability of it. children: parent -> its child
     nodes in the order in which they were drawn, a node once for every time it was drawn. drawn_from: parent -> (name of the
@@ -54,7 +54,7 @@ class TokenTree:
         return node
 
     def path(self, node: int) -> list[int]:
-        """The nodes from the first behind the context down to `node`, both included; [] for ROOT."""
+        """The nodes from the first after the context down to `node`, both included; [] for ROOT."""
         nodes = []
         while node != ROOT:
             nodes.append(node)
@@ -70,7 +70,7 @@ class TokenTree:
         return math.prod(self.probs[n] for n in self.path(node))
 
     def depths(self) -> list[int]:
-        """Per node the number of nodes above it: 0 directly behind the context."""
+        """Per node the number of nodes above it: 0 directly after the context."""
         depths = []
         for parent in self.parents:
             depths.append(0 if parent == ROOT else depths[parent] + 1)

@@ -28,9 +28,9 @@ def verifier_choices(verifier, ids: torch.Tensor, branch: list[int]) -> list[int
 
 
 def verify_tree(verifier: CachedModel | LeanGPT2, ids: list[int], tree: TokenTree, hidden: tuple[int, ...] = ()) -> torch.Tensor:
-    """The verifier's logits [1 + n, V] behind `ids` (first row) and behind each of the tree's n nodes, from one cached pass.
+    """The verifier's logits [1 + n, V] after `ids` (first row) and after each of the tree's n nodes, from one cached pass.
 
-    Tokens of `ids` that the cache lacks are read in the same pass, at least the last one. Node i then stands in the cache at
+    Tokens of `ids` that the cache lacks are read in the same pass, at least the last one. Node i is then in the cache at
     position len(ids) + i, until `verifier.keep` drops it or moves it up. `hidden`: see `CachedModel.feed`.
     """
     unseen = ids[verifier.length:]

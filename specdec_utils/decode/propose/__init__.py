@@ -1,1 +1,1 @@
-"""Propose: how a draft is found, one file a way."""
+"""Propose: how a draft is found, one file per way."""

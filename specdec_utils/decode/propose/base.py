@@ -19,7 +19,7 @@ class Drafter:
     cached model that it drafts with, or None where it has none.
     """
 
-    about = "the verifier alone, one cached pass a token"
+    about = "the verifier alone, one cached pass per token"
     part: str | None = None
     hidden: tuple[int, ...] = ()
 
@@ -34,11 +34,11 @@ class Drafter:
         return set()
 
     def propose(self, ids: list[int], span: int) -> TokenTree:
-        """A draft of at most `span` levels behind `ids`, with what each node's children were drawn from; empty for no draft."""
+        """A draft of at most `span` levels after `ids`, with what each node's children were drawn from; empty for no draft."""
         return TokenTree()
 
     def advance(self, base: int, path: list[int], hidden: torch.Tensor | None) -> None:
-        """After a step: `path` holds the accepted nodes of the draft behind `base` tokens. `hidden` [m + len(path), width]: the
+        """After a step: `path` holds the accepted nodes of the draft after `base` tokens. `hidden` [m + len(path), width]: the
         verifier's states at the m tokens of the context that it read in this step, the last one among them, and at each accepted
         node, where the class asks for them."""
         if self.model is not None:

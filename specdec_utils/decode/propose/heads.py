@@ -12,7 +12,7 @@ from .base import Drafter
 def heads_tree(probs: torch.Tensor, nodes: int, span: int) -> TokenTree:
     """The `nodes` most probable prefixes of what Medusa heads expect, as a tree of at most `span` levels.
 
-    `probs` [H, V]: row i is head i's distribution of the token i places behind the next one. A prefix counts with the product
+    `probs` [H, V]: row i is head i's distribution of the token i places after the next one. A prefix counts with the product
     of its tokens' probabilities. Cai et al. 2024 (Medusa, arXiv 2401.10774), section 2.3.3.
     """
     tree, depth = TokenTree(), min(span, len(probs))

@@ -27,7 +27,7 @@ def lookup_tree(ids: list[int], span: int, shortest: int = 2, longest: int = 3) 
 class Lookup(Drafter):
     """Drafts with `lookup_tree`."""
 
-    about = "no drafter: what followed the last tokens when they stood in the text before"
+    about = "no drafter: what followed the last tokens where they occurred earlier in the text"
 
     @classmethod
     def laws(cls, cfg: Cfg) -> set[str]:

@@ -1,4 +1,4 @@
-"""A small model drafts, with a cache: the draft as a token tree, one drafter pass a level."""
+"""A small model drafts, with a cache: the draft as a token tree, one drafter pass per level."""
 import torch
 from transformers import GenerationConfig, LogitsProcessorList
 
@@ -56,13 +56,13 @@ FILL = {"branches": _fill_branches, "paths": _fill_paths, "top": _fill_top}
 @torch.inference_mode()
 def draft_tree(drafter: CachedModel | LeanGPT2, ids: list[int], cfg: Cfg, draft: str, span: int,
                processors: LogitsProcessorList | None = None, generator: torch.Generator | None = None) -> TokenTree:
-    """A draft of up to `cfg.topk_branch` branches and `span` levels behind `ids`, found as `draft` says (see `Cfg.draft`).
+    """A draft of up to `cfg.topk_branch` branches and `span` levels after `ids`, found as `draft` says (see `Cfg.draft`).
 
-    One drafter pass a level; the first reads what the cache lacks of `ids`. Levels but the last stay in the cache behind the
+    One drafter pass per level; the first reads what the cache lacks of `ids`. All levels but the last stay in the cache after the
     context, node i at position len(ids) + i. Where a path's probability would fall below `cfg.draft_confidence` nothing is
     drafted: decided from what is already there, before the next token is drawn, so that no rule is broken.
 
-    The drafter's logits go through `processors`, each node's behind its own path; by default those of `cfg` alone. Tokens are
+    The drafter's logits go through `processors`, each node's after its own path; by default those of `cfg` alone. Tokens are
     drawn with `generator` or, without one, with torch's global generator.
     """
     if processors is None:
@@ -90,7 +90,7 @@ def draft_tree(drafter: CachedModel | LeanGPT2, ids: list[int], cfg: Cfg, draft:
 class SmallModel(Drafter):
     """Drafts with `draft_tree` from the pair's small model, in the way that `cfg.draft` says."""
 
-    about = "one token tree of the drafter's guesses, one cached verifier pass a step"
+    about = "one token tree of the drafter's guesses, one cached verifier pass per step"
     part = "drafter"
 
     def __init__(self, *of_the_run):
@@ -120,7 +120,7 @@ class SmallModel(Drafter):
 class OnePass(SmallModel):
     """The original notebook's branches, all checked at once; it never looks up."""
 
-    about = "the same branches, all checked in one cached verifier pass a step"
+    about = "the same branches, all checked in one cached verifier pass per step"
 
     @classmethod
     def way(cls, cfg: Cfg) -> str:
