@@ -43,13 +43,13 @@ def _(answer):
     for schedule, max_new, span in (([3], 12, 3), ([1], 6, 3), ([3, 1, 2], 10, 3), ([4], 10, 4), ([5], 2, 5)):
         asked, calls = [], 0
 
-        def step(done, width):
+        def step(done, length):
             nonlocal calls
             calls += 1
             if calls > 5 * max_new:
                 raise RuntimeError("your loop does not end: do you keep what step() returns?")
-            asked.append(width - (max_new - len(done)))
-            return list(range(len(done), len(done) + min(schedule[(calls - 1) % len(schedule)], width)))
+            asked.append(length - (max_new - len(done)))
+            return list(range(len(done), len(done) + min(schedule[(calls - 1) % len(schedule)], length)))
 
         out, where = answer(step, max_new, span), f"max_new={max_new}, span={span}, steps that add up to {schedule}"
         if len(out) < max_new:
