@@ -9,9 +9,9 @@ from ..run.calling import cached_model
 from ..text.config import Cfg
 from ..text.processors import logits_processors, process_logits
 from ..text.sampling import next_distribution
-from ..text.tokens import encode_prompt
+from ..text.tokens import Prompt, decode_output, encode_prompt
 from .accept import accept_greedy, accept_sampled
-from .methods import DRAFTERS, check_method
+from .methods import DRAFTERS, check_method, default_method
 from .original import medusa_step
 from .propose.base import next_span
 from .records import Generation, Step, cached_record, finish_record
@@ -75,8 +75,9 @@ def _medusa_lite_step(run: Run, room: int) -> Step:
     return medusa_step(run.pair, ids, replace(run.cfg, max_new_tokens=room), run.processors, run.generator)[1]
 
 
-def generate(pair: ModelPair, prompt: str | torch.Tensor, cfg: Cfg | None = None, method: str = "tree") -> Generation:
-    """Continue `prompt` (text, or a LongTensor [1, T]) with any of `METHODS`.
+def generate(pair: ModelPair, prompt: Prompt, cfg: Cfg | None = None, method: str | None = None) -> Generation:
+    """Continue `prompt` (text, a LongTensor [1, T], or a chat: see `encode_prompt`) with any of `METHODS`; without `method`, with
+    "tree", or with "lookup" where the pair has no drafter.
 
     Writes exactly `cfg.max_new_tokens` tokens (finish_reason "length"), or ends with an EOS token ("eos"), or when prompt
     and continuation fill the model's context ("context"). Without `cfg.do_sample` the output is that of
@@ -89,6 +90,7 @@ def generate(pair: ModelPair, prompt: str | torch.Tensor, cfg: Cfg | None = None
     or ValueError for a prompt that cannot be used (see `encode_prompt`).
     """
     cfg = Cfg() if cfg is None else cfg
+    method = default_method(pair) if method is None else method
     check_method(pair, cfg, method)
     row = encode_prompt(pair, prompt)[0].tolist()
     start = len(row)
@@ -111,16 +113,16 @@ def generate(pair: ModelPair, prompt: str | torch.Tensor, cfg: Cfg | None = None
             print(f"step {number}: {len(step.branches)} branches, winner {step.best}, added {step.new_ids}")
     if reason is None:
         reason = "length" if len(run.ids) - start == cfg.max_new_tokens else "context"
-    text = pair.tokenizer.decode(run.ids, skip_special_tokens=True) if pair.tokenizer is not None else ""
+    text = decode_output(pair, prompt, run.ids, start)
     return Generation(text, run.ids[:start], run.ids[start:], steps, sum(step.verifier_calls for step in steps),
                       sum(step.drafter_calls for step in steps), seconds, reason, method)
 
 
-def medusa_generate(pair: ModelPair, prompt: str | torch.Tensor, cfg: Cfg | None = None) -> Generation:
+def medusa_generate(pair: ModelPair, prompt: Prompt, cfg: Cfg | None = None) -> Generation:
     """`generate` with the method of the original notebook, `medusa_lite`."""
     return generate(pair, prompt, cfg, method="medusa_lite")
 
 
-def greedy_generate(pair: ModelPair, prompt: str | torch.Tensor, cfg: Cfg | None = None) -> Generation:
+def greedy_generate(pair: ModelPair, prompt: Prompt, cfg: Cfg | None = None) -> Generation:
     """`generate` with the verifier alone, cached: the baseline of every comparison."""
     return generate(pair, prompt, cfg, method="greedy")

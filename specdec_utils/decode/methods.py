@@ -18,7 +18,13 @@ METHODS: dict[str, str] = {
     "greedy": Drafter.about,
     "medusa_lite": "sampled branches, each checked token by token without a cache, best branch wins",
 } | {name: drafter.about for name, drafter in DRAFTERS.items()}
-MISSING = {"heads": "has no Medusa heads: train some, or use method 'tree'"}
+MISSING = {"drafter": "has no drafter model: use method 'lookup' or 'greedy'",
+           "heads": "has no Medusa heads: train some, or use method 'tree'"}
+
+
+def default_method(pair: ModelPair) -> str:
+    """What `generate` uses where no method is named: "tree", or "lookup" where the pair has no drafter."""
+    return "lookup" if pair.drafter is None else "tree"
 
 
 def fitting_rules(method: str, cfg: Cfg) -> set[str]:

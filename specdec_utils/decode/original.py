@@ -22,7 +22,7 @@ def count_calls(pair: ModelPair):
     def hook(role, *_):
         calls[role] += 1
 
-    hooks = [getattr(pair, role).register_forward_hook(partial(hook, role)) for role in calls]
+    hooks = [getattr(pair, role).register_forward_hook(partial(hook, role)) for role in calls if getattr(pair, role) is not None]
     try:
         yield calls
     finally:
@@ -61,8 +61,10 @@ def medusa_step(pair: ModelPair, ids: torch.Tensor, cfg: Cfg, processors: Logits
     `processors`: what its logits go through; by default what its generation_config and `cfg` say for a text that begins with
     `ids`. First tokens are drawn with `generator` or, without one, with torch's global generator.
 
-    Raises ValueError if the context is full, or for a generation_config that `check_settings` refuses.
+    Raises ValueError if the context is full, if the pair has no drafter, or for a generation_config that `check_settings` refuses.
     """
+    if pair.drafter is None:
+        raise ValueError(f"Pair {pair.name!r} has no drafter model to propose branches: use a pair that has one.")
     room = pair.context - ids.shape[1]
     if room < 1:
         raise ValueError(f"The context is full: {ids.shape[1]} of {pair.context} positions are taken.")

@@ -62,9 +62,9 @@ class Step:
 class Generation:
     """What a run wrote and what it cost. `str()` of it is the text.
 
-    text: prompt and continuation, special tokens left out (empty without a tokenizer). prompt_ids, new_ids: token ids, an
-    ending EOS included. verifier_calls, drafter_calls: forward passes, prefill included. seconds: wall time of the loop.
-    finish_reason: "length", "eos" or "context".
+    text: prompt and continuation, of a chat the reply alone, special tokens left out (empty without a tokenizer). prompt_ids,
+    new_ids: token ids, an ending EOS included. verifier_calls, drafter_calls: forward passes, prefill included. seconds: wall
+    time of the loop. finish_reason: "length", "eos" or "context".
     """
 
     text: str

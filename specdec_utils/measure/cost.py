@@ -106,7 +106,8 @@ def measure_pass_times(pair: ModelPair, sizes: Sequence[int] = (1, 2, 3, 4, 6, 8
     The lower quartile of `repeats` passes: whatever else the machine does can only make a pass slower. What a pass is followed
     by in every step, a softmax and a read of the best tokens, is timed with it.
     """
-    models = {role: cached_model(getattr(pair, role), context + max(sizes), lean) for role in ("verifier", "drafter")}
+    roles = [role for role in ("verifier", "drafter") if getattr(pair, role) is not None]
+    models = {role: cached_model(getattr(pair, role), context + max(sizes), lean) for role in roles}
     special = {getattr(pair, role).config.pad_token_id for role in models} | pair.eos_ids  # `transformers` warns of padding
     plain = [token for token in range(pair.vocab_size) if token not in special]
     tokens = [plain[i % len(plain)] for i in range(context + max(sizes))]
@@ -121,7 +122,7 @@ def measure_pass_times(pair: ModelPair, sizes: Sequence[int] = (1, 2, 3, 4, 6, 8
                 times[role][n].append(time.perf_counter() - began)
                 model.keep(context, [])
     quiet = {role: {n: sorted(runs[1:])[(len(runs) - 1) // 4] for n, runs in of_role.items()} for role, of_role in times.items()}
-    return PassTimes(quiet["verifier"], quiet["drafter"], context)
+    return PassTimes(quiet["verifier"], quiet.get("drafter", {}), context)
 
 
 def _drafter_widths(tree: TokenTree, calls: int) -> list[int]:

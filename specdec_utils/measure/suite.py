@@ -8,7 +8,7 @@ from ..models.pair import ModelPair
 from ..text.config import Cfg
 from .benchmark import Comparison
 from .cost import measure_drafting, measure_overhead, measure_pass_times, predict_from_records
-from .peers import PEERS
+from .peers import PEERS, peers_of
 
 # label -> (method or peer, what differs from the common settings): good settings for `stories`, found by a sweep
 ARMS: dict[str, tuple[str, dict]] = {
@@ -39,7 +39,7 @@ def bench_arms(pair: ModelPair, cfg: Cfg, methods: list[str] | None = None) -> d
     unknown = [name for name in methods or [] if name not in known]
     if unknown:
         raise ValueError(f"There is no method {unknown[0]!r}: use some of {sorted(known)}.")
-    can = {*methods_of(pair, cfg), *PEERS}
+    can = {*methods_of(pair, cfg), *peers_of(pair)}
     return {label: (method, replace(cfg, **own)) for label, (method, own) in ARMS.items()
             if method in can and (methods is None or label in methods or method in methods)}
 

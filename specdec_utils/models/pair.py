@@ -6,7 +6,7 @@ from .medusa_heads import MedusaHeads
 
 
 class ModelPair:
-    """A drafter and a verifier over one vocabulary.
+    """A drafter and a verifier over one vocabulary, or a verifier alone (`drafter` is None) for methods that need no drafter.
 
     `drafter` and `verifier` are causal language models of `transformers` on the same device; both are switched to eval
     mode. Without a tokenizer prompts are token tensors and generated `.text` is empty. `heads` are Medusa heads trained on
@@ -18,17 +18,19 @@ class ModelPair:
     """
 
     def __init__(self, drafter, verifier, tokenizer=None, name: str = "custom", heads: MedusaHeads | None = None):
-        sizes = drafter.config.vocab_size, verifier.config.vocab_size
+        other = verifier if drafter is None else drafter
+        sizes = other.config.vocab_size, verifier.config.vocab_size
         if sizes[0] != sizes[1]:
             raise ValueError(f"Drafter and verifier must share one vocabulary; theirs have {sizes[0]} and {sizes[1]} tokens.")
-        if drafter.device != verifier.device:
-            raise ValueError(f"Drafter and verifier must lie on one device; they are on {drafter.device} and {verifier.device}.")
+        if other.device != verifier.device:
+            raise ValueError(f"Drafter and verifier must lie on one device; they are on {other.device} and {verifier.device}.")
         if drafter is verifier:  # one model in both roles: a second module over the same weights, so that passes count by role
             drafter = copy.deepcopy(verifier, {id(t): t for t in (*verifier.parameters(), *verifier.buffers())})
-        self.drafter, self.verifier, self.tokenizer, self.name = drafter.eval(), verifier.eval(), tokenizer, name
+        self.drafter, self.verifier = None if drafter is None else drafter.eval(), verifier.eval()
+        self.tokenizer, self.name = tokenizer, name
         self.heads = heads
         self.device, self.vocab_size = str(verifier.device), sizes[1]
-        self.context = min(drafter.config.max_position_embeddings, verifier.config.max_position_embeddings)
+        self.context = min(other.config.max_position_embeddings, verifier.config.max_position_embeddings)
 
     @property
     def eos_ids(self) -> frozenset[int]:
@@ -36,6 +38,7 @@ class ModelPair:
         return frozenset(eos_ids(self.verifier.generation_config))
 
     def __repr__(self) -> str:
-        size = {role: sum(p.numel() for p in getattr(self, role).parameters()) / 1e6 for role in ("drafter", "verifier")}
-        return (f"ModelPair({self.name!r}: drafter {size['drafter']:.1f} M, verifier {size['verifier']:.1f} M parameters, "
+        def size(model) -> str:
+            return "none" if model is None else f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M"
+        return (f"ModelPair({self.name!r}: drafter {size(self.drafter)}, verifier {size(self.verifier)} parameters, "
                 f"{self.vocab_size} tokens, context {self.context}, on {self.device})")

