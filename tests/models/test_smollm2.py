@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import lab
 import pytest
@@ -151,22 +152,22 @@ CHATS = {
 }
 
 
-@pytest.mark.parametrize("packed", [False, True], ids=["stock", "packed"])
 @pytest.mark.parametrize("kind", CHATS)
-def test_real_model_greedy_equals_transformers(real, kind, packed):
-    messages = [{"role": "user", "content": CHATS[kind]}]
+def test_real_model_greedy_equals_transformers_packed_and_not(real, kind):
+    messages, cfg = [{"role": "user", "content": CHATS[kind]}], Cfg(max_new_tokens=24, draft_span=5)
     ids = real.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)["input_ids"]
-    expected = real.verifier.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=32)[0, ids.shape[1]:].tolist()
-    if packed:
-        pack(real.verifier)
+    expected = real.verifier.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=24)[0, ids.shape[1]:].tolist()
+    assert LeanLlama.knows(real.verifier)
+    outputs = {"greedy": generate(real, messages, cfg, "greedy"), "lookup": generate(real, messages, cfg, "lookup"),
+               "lookup, not lean": generate(real, messages, replace(cfg, lean=False), "lookup")}
+    pack(real.verifier)
     try:
         assert LeanLlama.knows(real.verifier)
-        for method in ("greedy", "lookup"):
-            for lean in (True, False):
-                out = generate(real, messages, Cfg(max_new_tokens=32, draft_span=5, lean=lean), method)
-                assert out.new_ids == expected and out.prompt_ids == ids[0].tolist(), (method, lean)
+        outputs |= {f"{method}, packed": generate(real, messages, cfg, method) for method in ("greedy", "lookup")}
     finally:
         unpack(real.verifier)
+    for name, out in outputs.items():
+        assert (out.new_ids, out.prompt_ids) == (expected, ids[0].tolist()), name
 
 
 def test_real_model_packed_logits_are_those_of_before_and_its_reply_ends_with_its_turn(real):
