@@ -20,7 +20,10 @@ settings.register_profile("quick", deadline=None, derandomize=True, max_examples
 
 NOT_QUICK = {"browser",  # folders, files and tests that take long
              "test_notebook_tampering.py", "test_nbval_guard.py", "test_quick.py", "test_greedy_equality.py", "test_sampled_output.py",
-             "test_gpt2_loads_by_its_hub_names_from_the_local_cache", "test_missing_hub_is_one_sentence_that_names_stories"}
+             "test_gpt2_loads_by_its_hub_names_from_the_local_cache", "test_missing_hub_is_one_sentence_that_names_stories",
+             "test_neither_hub_nor_wheel_is_one_sentence_that_names_both", "test_pair_loads_by_its_hub_name_from_the_local_cache",
+             "test_real_model_greedy_equals_transformers_packed_and_not",
+             "test_real_model_packed_logits_are_those_of_before_and_its_reply_ends_with_its_turn"}
 WHOLLY_QUICK = {"test_notebook_contract.py", "test_rooms.py"}
 
 

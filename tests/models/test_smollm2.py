@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from importlib.util import find_spec
 
 import lab
 import pytest
@@ -135,12 +136,15 @@ def test_pair_loads_by_its_hub_name_from_the_local_cache(saved_models, tmp_path)
 
 @pytest.fixture(scope="module")
 def real():
-    """SmolLM2 from files that are on this machine, hub's or wheel's: a test downloads no model."""
+    """SmolLM2 from files that are on this machine, hub's or wheel's: a test downloads no model. Where the extra `smollm2` is
+    installed a CI may not do without."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(load, "_hub_answers", lambda: False)
         try:
             return load_pair("smollm2", device="cpu")
         except (OSError, ImportError) as error:
+            if find_spec("gguf") is None:
+                pytest.skip(str(error))
             lab.missing(str(error))
 
 
