@@ -1,6 +1,5 @@
 """Measure: what a method costs, against greedy and against `transformers`, on equal work."""
 import json
-import platform
 import random
 import statistics
 import time
@@ -8,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-import transformers
 from tqdm.auto import tqdm
 
 from ..decode.advance import generate
@@ -17,9 +15,10 @@ from ..decode.records import Generation
 from ..models.pair import ModelPair
 from ..text.config import Cfg
 from ..text.tokens import encode_prompt
+from .machine import machine_facts
 from .peers import PEERS, peer_generate
+from .ratios import median_ratio, per_prompt, quartiles
 
-RESAMPLES = 2000  # of the bootstrap
 WORK = ("max_new_tokens", "do_sample", "repetition_penalty", "no_repeat_ngram_size")  # what must be equal in all arms
 
 
@@ -28,22 +27,6 @@ def time_it(fn: Callable, *args, **kwargs) -> tuple[object, float]:
     began = time.perf_counter()
     out = fn(*args, **kwargs)
     return out, time.perf_counter() - began
-
-
-def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """(lower quartile, median, upper quartile) of one or more values."""
-    if len(values) == 1:
-        return values[0], values[0], values[0]
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-    return low, middle, high
-
-
-def bootstrap_median(values: Sequence[float], seed: int = 0, level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of the median of `values` over resamples of them with replacement. Efron 1979."""
-    draw = random.Random(seed)
-    medians = sorted(statistics.median(draw.choices(values, k=len(values))) for _ in range(RESAMPLES))
-    cut = int(RESAMPLES * (1 - level) / 2)
-    return medians[cut], medians[-1 - cut]
 
 
 @dataclass
@@ -90,9 +73,7 @@ class Comparison:
 
     def ratio(self, method: str, to: str = "greedy") -> tuple[float, float, float]:
         """(low, median, high): the median over prompts of the speed of `method` over that of `to`, with its 95 % interval."""
-        ratios = [a / b for a, b in zip(self.row(method).rates, self.row(to).rates)]
-        low, high = bootstrap_median(ratios)
-        return low, statistics.median(ratios), high
+        return median_ratio(self.row(method).rates, self.row(to).rates)
 
     def _cells(self) -> list[list[str]]:
         head = ["method", "tokens", "verifier passes", "drafter passes", "tokens/s (quartiles)", "x greedy (95 % interval)",
@@ -120,13 +101,6 @@ class Comparison:
         return json.dumps({"rows": [vars(row) for row in self.rows], "settings": self.settings, "machine": self.machine}, indent=2)
 
 
-def machine_facts(pair: ModelPair) -> dict:
-    """What a speed depends on: versions, threads, device, dtype, pair."""
-    return {"python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__,
-            "system": platform.system(), "processor": platform.machine(), "threads": torch.get_num_threads(),
-            "device": pair.device, "dtype": str(pair.verifier.dtype).removeprefix("torch."), "pair": pair.name}
-
-
 def _arms(pair: ModelPair, cfg: Cfg, methods: Sequence[str] | Mapping[str, tuple[str, Cfg]] | None) -> dict[str, tuple[str, Cfg]]:
     """label -> (method or peer, its settings), greedy first; each checked before anything runs."""
     if methods is None:
@@ -145,13 +119,13 @@ def _arms(pair: ModelPair, cfg: Cfg, methods: Sequence[str] | Mapping[str, tuple
 
 def compare(pair: ModelPair, prompts: Sequence[str | torch.Tensor], cfg: Cfg | None = None,
             methods: Sequence[str] | Mapping[str, tuple[str, Cfg]] | None = None, repeats: int = 3,
-            progress: bool = False) -> Comparison:
+            progress: bool | str = False) -> Comparison:
     """Run every arm on every prompt `repeats` times and tabulate tokens, passes and speed against greedy.
 
     `methods`: names of `METHODS` or `PEERS` (default: all methods that the pair can serve), or a mapping from a label to
     (method, its own Cfg). One untimed warm-up run of each arm, then all runs interleaved: each repeat goes through the
     prompts, and through the arms in a fresh shuffled order for each prompt. Seconds are those of `Generation.seconds`.
-    Greedy is added if missing.
+    Greedy is added if missing. progress: show a bar, labelled with the text if it is one.
 
     Raises ValueError for an unknown method, arms of unequal work, no prompt, one that fills the context, or repeats < 1.
     """
@@ -174,7 +148,8 @@ def compare(pair: ModelPair, prompts: Sequence[str | torch.Tensor], cfg: Cfg | N
     seconds = {label: [[] for _ in prompts] for label in arms}
     outputs: dict[str, list[Generation | None]] = {label: [None] * len(prompts) for label in arms}
     order, shuffle = list(arms), random.Random(cfg.seed)
-    with tqdm(total=repeats * len(prompts) * len(arms), disable=not progress, delay=2, leave=False) as bar:
+    with tqdm(total=repeats * len(prompts) * len(arms), desc=progress if isinstance(progress, str) else None, disable=not progress,
+              delay=2, leave=False) as bar:
         for _ in range(repeats):
             for i, prompt in enumerate(prompts):
                 shuffle.shuffle(order)
@@ -187,10 +162,11 @@ def compare(pair: ModelPair, prompts: Sequence[str | torch.Tensor], cfg: Cfg | N
     rows = []
     for label, outs in outputs.items():
         speeds = [len(out.new_ids) / s for out, runs in zip(outs, seconds[label]) for s in runs]
-        ratios = [rate / base for rate, base in zip(rates[label], rates["greedy"])]
+        low, _, high = median_ratio(rates[label], rates["greedy"])
         rows.append(Row(label, sum(len(out.new_ids) for out in outs), sum(out.verifier_calls for out in outs),
-                        sum(out.drafter_calls for out in outs), quartiles(speeds), rates[label], quartiles(ratios),
-                        bootstrap_median(ratios), all(out.new_ids == ref.new_ids for out, ref in zip(outs, outputs["greedy"]))))
+                        sum(out.drafter_calls for out in outs), quartiles(speeds), rates[label],
+                        quartiles(per_prompt(rates[label], rates["greedy"])), (low, high),
+                        all(out.new_ids == ref.new_ids for out, ref in zip(outs, outputs["greedy"]))))
     settings = {"prompts": len(prompts), "repeats": repeats, **vars(cfg),
                 "arms": {label: {"method": method} | {name: value for name, value in vars(own).items() if value != getattr(cfg, name)}
                          for label, (method, own) in arms.items()}}

@@ -1,4 +1,5 @@
 """The course's benchmark: which arms run, what the cost model expects of each, what the run says in the end."""
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -6,42 +7,58 @@ import torch
 from ..decode.methods import METHODS, methods_of
 from ..models.pair import ModelPair
 from ..text.config import Cfg
+from ..text.tokens import encode_prompt
 from .benchmark import Comparison
-from .cost import measure_drafting, measure_overhead, measure_pass_times, predict_from_records
+from .cost import predict
+from .pass_times import PassTimes, measure_pass_times, timed_arms
 from .peers import PEERS, peers_of
+from .tune import GRIDS, Tuning, tune
 
-# label -> (method or peer, what differs from the common settings): good settings for `stories`, found by a sweep
-ARMS: dict[str, tuple[str, dict]] = {
+# label -> (method or peer, what differs from the common settings) of arms that have no grid in `tune.GRIDS`: nothing to choose,
+# or run as their authors set them
+FIXED: dict[str, tuple[str, dict]] = {
     "greedy": ("greedy", {}),
     "medusa_lite": ("medusa_lite", {}),
-    "one_pass": ("one_pass", {}),
-    "tree": ("tree", {"topk_branch": 2, "draft_span": 5}),
-    "tree k=1": ("tree", {"topk_branch": 1, "draft_span": 5}),
-    "tree + lookup": ("tree", {"topk_branch": 2, "draft_span": 5, "lookup_first": 3}),
-    "tree k=1 + lookup": ("tree", {"topk_branch": 1, "draft_span": 5, "lookup_first": 3}),
-    "lookup": ("lookup", {"draft_span": 5}),
-    "heads": ("heads", {"topk_branch": 2, "draft_span": 3}),
     "hf-greedy": ("hf-greedy", {}),
     "hf-assisted": ("hf-assisted", {}),
-    "hf-assisted 3": ("hf-assisted-fixed", {"draft_span": 3}),
-    "hf-assisted 5": ("hf-assisted-fixed", {"draft_span": 5}),
-    "hf-lookup 5": ("hf-lookup", {"draft_span": 5}),
-    "hf-lookup 10": ("hf-lookup", {"draft_span": 10}),
+    "hf-lookup": ("hf-lookup", {"draft_span": 10}),
 }
+LABELS = ("greedy", "medusa_lite", "one_pass", "tree k=1", "tree", "tree + lookup", "lookup", "heads",
+          "hf-greedy", "hf-assisted", "hf-assisted tuned", "hf-lookup", "hf-lookup tuned")
+TIMED_PROMPTS = 2  # of the tuning prompts, at each of two lengths
 
 
-def bench_arms(pair: ModelPair, cfg: Cfg, methods: list[str] | None = None) -> dict[str, tuple[str, Cfg]]:
-    """The arms of `ARMS` that `pair` can serve, with their settings, as `compare` takes them; all, or those of `methods`.
+def bench_labels(pair: ModelPair, cfg: Cfg, wanted: Sequence[str] | None = None) -> dict[str, str]:
+    """label -> method or peer of the arms that `pair` can serve: all, or those that `wanted` names as labels, methods or peers.
 
-    Raises ValueError for a name that is neither a label, nor a method, nor a peer.
+    Raises ValueError for a name that is none of them, or if nothing is left.
     """
-    known = {*ARMS, *METHODS, *PEERS}
-    unknown = [name for name in methods or [] if name not in known]
+    methods = {label: (FIXED.get(label) or GRIDS[label])[0] for label in LABELS}
+    known = {*LABELS, *METHODS, *PEERS}
+    unknown = [name for name in wanted or [] if name not in known]
     if unknown:
         raise ValueError(f"There is no method {unknown[0]!r}: use some of {sorted(known)}.")
     can = {*methods_of(pair, cfg), *peers_of(pair)}
-    return {label: (method, replace(cfg, **own)) for label, (method, own) in ARMS.items()
-            if method in can and (methods is None or label in methods or method in methods)}
+    chosen = {label: method for label, method in methods.items()
+              if method in can and (wanted is None or label in wanted or method in wanted)}
+    if not chosen:
+        raise ValueError(f"Pair {pair.name!r} serves none of {list(wanted or [])}: use some of {sorted(can)}.")
+    return chosen
+
+
+def bench_arms(pair: ModelPair, tuning_prompts: Sequence, test_prompts: Sequence, cfg: Cfg, wanted: Sequence[str] | None = None,
+               progress: bool = False) -> tuple[dict[str, tuple[str, Cfg]], Tuning]:
+    """(the arms of `bench_labels` with their settings, as `compare` takes them, how these were chosen).
+
+    Settings are chosen by `tune` on `tuning_prompts`. Raises ValueError if one of these is among `test_prompts`.
+    """
+    methods = bench_labels(pair, cfg, wanted)
+    both = set(tuning_prompts) & set(test_prompts)
+    if both:
+        raise ValueError(f"{sorted(both)[0]!r} is a tuning prompt and a test prompt: settings must be chosen on other prompts.")
+    tuning = tune(pair, tuning_prompts, cfg, [label for label in methods if label in GRIDS], progress)
+    own = {label: FIXED[label][1] if label in FIXED else tuning.chosen[label] for label in methods}
+    return {label: (method, replace(cfg, **own[label])) for label, method in methods.items()}, tuning
 
 
 def best_of(table: Comparison, methods: set[str]) -> str | None:
@@ -50,27 +67,37 @@ def best_of(table: Comparison, methods: set[str]) -> str | None:
     return max(labels, key=lambda label: table.row(label).speedup[1], default=None)
 
 
-def predictions(pair: ModelPair, table: Comparison, arms: dict[str, tuple[str, Cfg]]) -> dict[str, float]:
-    """label -> speed over greedy as the cost model predicts it, for every cached method among `arms`: from single pass times,
-    the tree sizes and acceptances in the records, and what a step takes beside its passes."""
-    runs = table.generations["greedy"]
-    prompt = torch.tensor([runs[-1].prompt_ids], device=pair.device)
-    context = round(sum(len(run.prompt_ids) + len(run.new_ids) / 2 for run in runs) / len(runs))
-    times = measure_pass_times(pair, context=min(context, pair.context - 24))
-    overhead = measure_overhead(pair, prompt, times, arms["greedy"][1])
-    return {label: predict_from_records(table.generations[label], times, overhead,
-                                        0.0 if method == "greedy" else measure_drafting(pair, prompt, times, cfg, method))
-            for label, (method, cfg) in arms.items() if method in METHODS and method != "medusa_lite"}
+def losers(table: Comparison) -> list[str]:
+    """Labels of ours that are slower than greedy (median over prompts), the slowest first."""
+    ours = [label for label, arm in table.settings["arms"].items() if arm["method"] in METHODS]
+    return sorted((label for label in ours if table.row(label).speedup[1] < 1 and label != "greedy"), key=lambda label: table.row(label).speedup[1])
+
+
+def bench_times(pair: ModelPair, tuning_prompts: Sequence, test_prompts: Sequence, arms: Mapping[str, tuple[str, Cfg]],
+                cfg: Cfg) -> PassTimes:
+    """Pass times for the cached methods among `arms`: timed on tuning prompts, brought to the lengths of the shortest and the
+    longest test prompt."""
+    methods = {"greedy", *(method for method, _ in arms.values())}
+    timed = [arm for arm in (*timed_arms(pair, cfg), *arms.values()) if arm[0] in methods - {"medusa_lite", *PEERS}]
+    lengths = sorted(encode_prompt(pair, prompt).shape[1] for prompt in test_prompts)
+    return measure_pass_times(pair, tuning_prompts[:TIMED_PROMPTS], cfg, timed, {lengths[0], lengths[-1]})
+
+
+def predictions(table: Comparison, times: PassTimes) -> dict[str, tuple[float, float, float]]:
+    """label -> (low, median, high) speed over greedy as `cost.predict` foretells it, for every cached method in `table`."""
+    arms = {"greedy": {"method": "greedy"}} | table.settings["arms"]
+    return {label: predict(table, times, label) for label, arm in arms.items() if arm["method"] in times.beside}
 
 
 def context_growth(pair: ModelPair, short: int = 50, long: int = 450, lean: bool = True) -> float:
     """The time of one cached verifier pass behind `long` tokens over that behind `short` ones."""
-    runs = [measure_pass_times(pair, (1, 2), context, 60, lean).verifier[1] for context in (short, long, long, short)]
-    return (runs[1] + runs[2]) / (runs[0] + runs[3])
+    cfg, text = Cfg(max_new_tokens=24, lean=lean), torch.tensor([[t for t in range(60) if t not in pair.eos_ids]])
+    cost = measure_pass_times(pair, [text], cfg, [("greedy", cfg)], (short, long), repeats=4).verifier["alone"]
+    return cost(1, long) / cost(1, short)
 
 
 def ratio_lines(table: Comparison) -> list[str]:
-    """The best of ours against greedy and against the best of each kind of peer, with 95 % intervals."""
+    """The best of ours against greedy and against the best of each kind of peer, with 95 % intervals; and what loses."""
     ours = best_of(table, set(METHODS) - {"greedy"})
     rivals = {"greedy with the same forward pass": "greedy", "transformers greedy": best_of(table, {"hf-greedy"}),
               "transformers assisted at its best": best_of(table, {"hf-assisted", "hf-assisted-fixed"}),
@@ -80,4 +107,5 @@ def ratio_lines(table: Comparison) -> list[str]:
     if rivals["transformers greedy"]:
         low, middle, high = table.ratio("greedy", rivals["transformers greedy"])
         lines.append(f"our greedy over transformers greedy: {middle:.2f} ({low:.2f} to {high:.2f})")
-    return lines
+    slower = [f"{label} ({table.row(label).speedup[1]:.2f})" for label in losers(table)]
+    return [*lines, f"slower than greedy on this machine: {', '.join(slower) or 'none of our methods'}"]

@@ -1,57 +1,82 @@
 """`python -m specdec_utils bench`: every method and `transformers`' own in one run, the cost model's prediction beside them."""
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
-from ..measure.benchmark import compare
-from ..measure.suite import bench_arms, context_growth, predictions, ratio_lines
+from ..measure.benchmark import Comparison, compare
+from ..measure.machine import machine_line
+from ..measure.suite import bench_arms, bench_labels, bench_times, context_growth, predictions, ratio_lines
 from ..models.load import PAIRS, load_pair
 from ..show.style import comparison_figure
 from ..text.config import Cfg
-from ..text.prompts import OPENINGS
+from ..text.prompts import OPENINGS, TUNING, read_prompts
 
 
-def main(argv: list[str]) -> int:
-    """Parse `argv`, run, print, write. Raises ValueError and the like for input that cannot be used."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m specdec_utils bench", description=__doc__.split(": ", 1)[1])
     parser.add_argument("--pair", help=f"one of {', '.join(PAIRS)}, or DRAFTER,VERIFIER (default: stories)")
     parser.add_argument("--prompts", type=Path, metavar="FILE", help="one prompt a line (default: 32 openings of stories)")
+    parser.add_argument("--tune-on", type=Path, metavar="FILE", help="other prompts, on which settings are chosen (default: 6 openings)")
     parser.add_argument("--count", type=int, default=len(OPENINGS), help="how many of the prompts (default: 32)")
     parser.add_argument("--tokens", type=int, default=128, help="new tokens a run (default 128)")
     parser.add_argument("--methods", help="comma-separated labels, methods or peers (default: all)")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=2, help="runs of each method on each prompt (default 2)")
     parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured to FILE")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="write a picture of the speeds to FILE (PNG)")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def _check(args: argparse.Namespace) -> None:
+    for name in ("count", "repeats", "threads"):
+        if getattr(args, name) < 1:
+            raise ValueError(f"--{name} {getattr(args, name)} is not usable: it must be at least 1.")
     for path in (args.json, args.figure):
         if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
             raise ValueError(f"{path} cannot be written: name a file in a folder that exists.")
+
+
+def _settings_lines(table: Comparison) -> list[str]:
+    """The settings of each arm, for the eye."""
+    arms = {label: {name: value for name, value in arm.items() if name != "method"} for label, arm in table.settings["arms"].items()}
+    return [f"  {label:18} " + ", ".join(f"{name} {value}" for name, value in own.items()) for label, own in arms.items() if own]
+
+
+def main(argv: list[str]) -> int:
+    """Parse `argv`, choose settings, run, print, write. Raises ValueError and the like for input that cannot be used."""
+    args = _parser().parse_args(argv)
+    _check(args)
+    prompts = (list(OPENINGS) if args.prompts is None else read_prompts(args.prompts))[:args.count]
+    tuning_prompts = list(TUNING) if args.tune_on is None else read_prompts(args.tune_on)
     torch.set_num_threads(args.threads)
-    cfg = Cfg(max_new_tokens=args.tokens)
-    lines = OPENINGS if args.prompts is None else args.prompts.read_text(encoding="utf-8").splitlines()
-    prompts = [line for line in lines if line.strip()][:args.count]
-    pair = load_pair(args.pair)
+    cfg, pair = Cfg(max_new_tokens=args.tokens), load_pair(args.pair)
     wanted = None if args.methods is None else [name.strip() for name in args.methods.split(",")]
-    arms = {"greedy": ("greedy", cfg)} | bench_arms(pair, cfg, wanted)
-    table = compare(pair, prompts, cfg, arms, args.repeats, progress=True)
-    predicted, growth = predictions(pair, table, arms), {}
+    bench_labels(pair, cfg, wanted)
+    arms, tuning = bench_arms(pair, tuning_prompts, prompts, cfg, wanted, progress=True)
+    times = bench_times(pair, tuning_prompts, prompts, arms, cfg)
+    table = compare(pair, prompts, cfg, arms, args.repeats, progress="measuring")
+    predicted, growth = predictions(table, times), {}
     if pair.context >= 475:
         growth = {"lean": context_growth(pair), "transformers": context_growth(pair, lean=False)}
     print(table, "", *ratio_lines(table), sep="\n")
-    print("\npredicted / measured speed over greedy")
-    for label, guess in predicted.items():
-        print(f"  {label:18} {guess:.2f} / {table.row(label).speedup[1]:.2f} ({guess / table.row(label).speedup[1] - 1:+.0%})")
+    print(f"\nsettings, chosen on {tuning.prompts} other prompts on this machine where a method has any", *_settings_lines(table), sep="\n")
+    print("\npredicted / measured speed over greedy, median over prompts with its 95 % interval")
+    for label, (low, guess, high) in predicted.items():
+        row = table.row(label)
+        print(f"  {label:18} {guess:.2f} ({low:.2f} to {high:.2f}) / {row.speedup[1]:.2f} ({row.interval[0]:.2f} to {row.interval[1]:.2f}): "
+              f"{guess / row.speedup[1] - 1:+.0%}")
     for name, ratio in growth.items():
         print(f"time of a token behind 450 tokens over that behind 50, {name}: {ratio:.2f}")
     facts = table.machine
-    print(f"\n{len(prompts)} prompts x {args.tokens} tokens x {args.repeats} repeats; {facts['threads']} thread(s), {facts['dtype']} on "
-          f"{facts['device']}, torch {facts['torch']}, transformers {facts['transformers']}, Python {facts['python']}")
+    print(f"\n{len(prompts)} prompts x {args.tokens} tokens x {args.repeats} repeats on {machine_line(facts)}; torch {facts['torch']}, "
+          f"transformers {facts['transformers']}, Python {facts['python']}")
     if args.json is not None:
-        args.json.write_text(json.dumps(json.loads(table.to_json()) | {"predicted": predicted, "context_growth": growth}, indent=2)
-                             + "\n", encoding="utf-8")
+        data = json.loads(table.to_json()) | {"predicted": predicted, "tuning": asdict(tuning), "pass_times": asdict(times),
+                                              "context_growth": growth}
+        args.json.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     if args.figure is not None:
-        args.figure.write_bytes(comparison_figure(table, predicted).png)
+        args.figure.write_bytes(comparison_figure(table, predicted, machine_line(facts)).png)
     return 0

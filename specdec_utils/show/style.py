@@ -61,23 +61,33 @@ def bars(axis, labels: list[str], values: list[float], color: str, *, label: str
     return drawn
 
 
-def comparison_figure(table, predicted: dict[str, float] | None = None) -> Picture:
-    """The arms of a `benchmark.Comparison` as bars of tokens per second with quartiles; crosses where the cost model expects
-    them (`predicted`: label -> speed over greedy)."""
+def comparison_figure(table, predicted: dict[str, tuple[float, float, float]] | None = None, machine: str = "") -> Picture:
+    """The arms of a `benchmark.Comparison` as bars of tokens per second with quartiles, behind each the speed over greedy, in
+    words where it loses; crosses where the cost model expects them, and the machine underneath.
+
+    predicted: label -> (low, median, high) speed over greedy.
+    """
     rows = sorted(table.rows, key=lambda row: row.tokens_per_second[1])
-    figure, axis = new_figure(figsize=(7.5, 0.6 + 0.36 * len(rows)))
+    figure, axis = new_figure(figsize=(8.2, 1.0 + 0.36 * len(rows)))
+    base = table.row("greedy").tokens_per_second[1]
+    verdicts = {}
     for y, row in enumerate(rows):
         low, middle, high = row.tokens_per_second
-        kind = NEUTRAL if row.method.startswith("hf-") else VERIFY if row.method == "greedy" else DRAFT
+        speed, kind = row.speedup[1], NEUTRAL if row.method.startswith("hf-") else VERIFY if row.method == "greedy" else DRAFT
+        verdicts[row.method] = f"{speed:.2f} x greedy" + (", slower" if speed < 1 else "")
         axis.barh(y, middle, color=kind, hatch=HATCH[kind], edgecolor="white")
         axis.errorbar(middle, y, xerr=[[middle - low], [high - middle]], color="black", capsize=3, linewidth=1)
-    base = table.row("greedy").tokens_per_second[1]
-    for y, row in enumerate(rows):
+        ends = [high]
         if predicted and row.method in predicted and row.method != "greedy":
-            axis.plot(predicted[row.method] * base, y, "x", color="black", markersize=8)
-    axis.set_yticks(range(len(rows)), [f"{row.method} ({row.speedup[1]:.2f} x)" for row in rows])
+            ends.append(predicted[row.method][1] * base)
+            axis.plot(ends[1], y, "x", color="black", markersize=8)
+        axis.annotate(verdicts[row.method], (max(ends), y), (7, 0), textcoords="offset points", va="center", fontsize=8,
+                      fontweight="bold" if speed < 1 else "normal")
+    axis.set_yticks(range(len(rows)), [row.method for row in rows])
+    axis.set_xlim(0, 1.3 * max(row.tokens_per_second[2] for row in rows))
     axis.grid(visible=True, axis="x", alpha=0.25)
     axis.grid(visible=False, axis="y")
     axis.set_xlabel("tokens per second: median and quartiles" + ("; x: predicted by the cost model" if predicted else ""))
-    summary = ", ".join(f"{row.method} {row.tokens_per_second[1]:.0f} ({row.speedup[1]:.2f} x greedy)" for row in reversed(rows))
-    return Picture(figure, f"Tokens per second by method: {summary}.")
+    figure.supxlabel(machine, fontsize=8)
+    summary = ", ".join(f"{row.method} {row.tokens_per_second[1]:.0f} ({verdicts[row.method]})" for row in reversed(rows))
+    return Picture(figure, f"Tokens per second by method: {summary}." + (f" Measured on {machine}." if machine else ""))
