@@ -1,13 +1,15 @@
 """What the model card says, measured."""
 import statistics
 import time
+from dataclasses import replace
 
 import torch
 from transformers import GPT2LMHeadModel
 
-from specdec_utils.measure.cost import measure_pass_times
+from specdec_utils.measure.pass_times import measure_pass_times
 from specdec_utils.models.medusa_heads import MedusaHeads
 from specdec_utils.models.pair import ModelPair
+from specdec_utils.text.config import Cfg
 from specdec_utils.text.prompts import OPENINGS
 
 from .heads import head_accuracy
@@ -84,7 +86,9 @@ def evaluate(verifier: GPT2LMHeadModel, drafter: GPT2LMHeadModel, heads: MedusaH
     times = {n: statistics.median(of_verifier[n] for of_verifier, _ in rounds) for n in rounds[0][0]}
     draft = statistics.median(of_drafter for _, of_drafter in rounds)
     ratios = [of_drafter / of_verifier[1] for of_verifier, of_drafter in rounds]
-    in_turn = measure_pass_times(ModelPair(drafter, verifier), (1, 2), context=100, lean=False).c
+    cfg = Cfg(max_new_tokens=length, lean=False)
+    chain = replace(cfg, topk_branch=1, draft_span=4)
+    in_turn = measure_pass_times(ModelPair(drafter, verifier), list(openings[:2, None]), cfg, [("greedy", cfg), ("tree", chain)]).c
     torch.set_num_threads(threads)
     return {
         "loss": statistics.mean(losses), "loss_0_255": statistics.mean(losses[:half - 1]),

@@ -72,13 +72,17 @@ def machine_facts(pair: ModelPair) -> dict:
             "torch": torch.__version__, "transformers": transformers.__version__, "pair": pair.name}
 
 
+def _size(count: int) -> str:
+    return f"{count // 1024} KB" if count < 1024**2 else f"{count / 1024**2:g} MB"
+
+
 def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def machine_line(facts: dict) -> str:
     """`machine_facts` in one line: which processor, how much of it, on which device."""
-    caches = [f"{level} {size // 1024} KB" if size < 1024**2 else f"{level} {size / 1024**2:g} MB" for level, size in facts["caches"].items()]
+    caches = [f"{level} cache {_size(size)}" for level, size in facts["caches"].items()]
     device = facts["accelerator"] or facts["device"]
     return ", ".join([facts["processor"], _counted(facts["cores"], "core"), *caches, facts["instructions"],
                       _counted(facts["threads"], "thread"), f"{facts['dtype']} on {device}"])

@@ -3,7 +3,8 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
@@ -26,11 +27,12 @@ SHAPES = {
     "lookup": [(1, 2, 0), (1, 4, 0), (1, 8, 0)],
     "heads": [(1, 2, 0), (2, 2, 0), (2, 3, 0), (3, 4, 0)],
 }
+TURN = 16  # tokens that a run writes before it is another's turn
 FEW = 5  # a width that occurred less often gets no point of its own on the curve
 
 
 class Pass(NamedTuple):
-    """One forward pass: of which model ("verifier" or "drafter"), in which place (see `PassTimes`), over how many tokens, behind
+    """One forward pass: of which model ("verifier" or "drafter"), in which place (see `PassTimes`), over how many tokens, after
     how many in its cache."""
 
     role: str
@@ -53,21 +55,21 @@ def passes_of(method: str, steps: Sequence[Step]) -> Iterator[list[Pass]]:
         if number == 0:
             passes.append(Pass("verifier", "prompt", start + len(depths), 0))
         else:
-            heads = DRAFTERS[method].hidden and len(depths) > 0
+            heads = bool(DRAFTERS[method].hidden) and len(depths) > 0
             place = "after drafter" if step.drafter_calls else "after heads" if heads else "alone"
             passes.append(Pass("verifier", place, 1 + len(depths), start - 1))
         yield passes
         in_cache = min(start, in_cache) + sum(start + node < in_cache for node in step.path)
 
 
-def _work(step: Step) -> tuple[int, int, int, int]:
-    """What the time of a step beside its passes depends on: 1, whether it drafted, its nodes, its levels."""
-    return 1, int(len(step.tree) > 0), len(step.tree), step.drafter_calls
+def _work(nodes: int, levels: int) -> tuple[int, int, int, int]:
+    """What the time of a step beside its passes depends on: 1, whether it drafted, its nodes, its drafter passes."""
+    return 1, int(nodes > 0), nodes, levels
 
 
 @dataclass(frozen=True)
 class PassCost:
-    """Seconds of a pass: `seconds` by the number of tokens in it, behind `context` tokens, straight lines in between; and what
+    """Seconds of a pass: `seconds` by the number of tokens in it, after `context` tokens, straight lines in between; and what
     each further token of context adds, to the pass (`growth`) and for each token in it (`growth_per_token`)."""
 
     seconds: dict[int, float]
@@ -76,7 +78,7 @@ class PassCost:
     growth_per_token: float = 0.0
 
     def __call__(self, tokens: float, context: float | None = None) -> float:
-        """Seconds of a pass over `tokens` behind `context` tokens (default: those that it was measured behind)."""
+        """Seconds of a pass over `tokens` after `context` tokens (default: as many as it was measured after)."""
         widths = sorted(self.seconds)
         low, high = widths[0], widths[-1]
         flat = float(numpy.interp(tokens, widths, [self.seconds[n] for n in widths]))
@@ -92,7 +94,7 @@ class PassTimes:
 
     verifier: place -> cost of its passes. Places: "prompt", the first pass, over the prompt and the first draft; "alone", where
     no model has run since its last pass; "after drafter" and "after heads", whose weights have pushed its own out of the
-    processor's cache. drafter: "prompt"; "first" of a draft, behind the verifier's pass; "next", behind another of the same
+    processor's cache. drafter: "prompt"; "first" of a draft, after the verifier's pass; "next", after another of the same
     draft. beside: method -> (a step, drafting at all, a node, a level), what a step takes beside its passes, Medusa heads
     included. start: method -> before the first step. context: tokens before a pass, on average. threads: torch's.
     """
@@ -109,29 +111,32 @@ class PassTimes:
         place = "alone" if tokens == 1 or place not in self.verifier else place
         return self.verifier[place](tokens, self.context if context is None else context)
 
-    def draft(self, tokens: float = 1, context: float | None = None, place: str = "next") -> float:
-        """Seconds of a drafter pass over `tokens`."""
-        place = place if place in self.drafter else "first"
-        return self.drafter[place](tokens, self.context if context is None else context)
+    def draft(self, levels: int, width: float = 1, context: float | None = None) -> float:
+        """Seconds of the drafter's passes for a draft of `levels`: the first over one token, the others over `width` each."""
+        context = self.context if context is None else context
+        following = self.drafter.get("next", self.drafter["first"])
+        return self.drafter["first"](1, context) + (levels - 1) * following(width, context)
 
     @property
     def c(self) -> float:
-        """A drafter pass's time, behind another of its draft, over that of a verifier pass over one token."""
-        return self.draft() / self.verify(1)
+        """A drafter pass's time, on average over a chain of four, over that of a verifier pass over one token."""
+        return self.draft(4) / 4 / self.verify(1)
 
     def v(self, n: float) -> float:
-        """The time of verifying `n` tokens in one pass, behind a draft, over that of one."""
+        """The time of verifying `n` tokens in one pass, after a draft, over that of one."""
         return self.verify(n) / self.verify(1)
 
-    def step_seconds(self, method: str, step: Step, passes: Sequence[Pass]) -> float:
-        """Seconds of one `step` of `method` that makes `passes`."""
-        spent = sum(getattr(self, p.role)[p.place](p.tokens, p.context) for p in passes)
-        return spent + sum(a * b for a, b in zip(self.beside[method], _work(step)))
+    def beside_step(self, method: str, nodes: int = 0, levels: int = 0) -> float:
+        """Seconds that a step of `method` takes beside its passes if it drafts `nodes` nodes in `levels` drafter passes."""
+        return sum(a * b for a, b in zip(self.beside[method], _work(nodes, levels)))
 
     def seconds(self, run: Generation) -> float:
         """Seconds that `run` should take here, its prompt included, from what its records say was done: not from its clock."""
-        steps = zip(run.steps, passes_of(run.method, run.steps))
-        return self.start[run.method] + sum(self.step_seconds(run.method, step, passes) for step, passes in steps)
+        spent = self.start[run.method]
+        for step, passes in zip(run.steps, passes_of(run.method, run.steps)):
+            spent += sum(getattr(self, p.role)[p.place](p.tokens, p.context) for p in passes)
+            spent += self.beside_step(run.method, len(step.tree), step.drafter_calls)
+        return spent
 
     def to_json(self) -> str:
         """Everything as a JSON object, for `from_json`."""
@@ -160,50 +165,92 @@ class _Timed:
         return logits
 
 
-@torch.inference_mode()
-def _timed_run(pair: ModelPair, ids: list[int], cfg: Cfg, method: str) -> tuple[float, list[tuple[Step, list[float], float]]]:
-    """A run of `method` as `generate` makes it, past any EOS: (seconds before its first step, and for each step the record,
-    the seconds of each of its passes, the seconds beside them)."""
-    end, timed = min(len(ids) + cfg.max_new_tokens, pair.context), []
-    began = time.perf_counter()
-    with torch.random.fork_rng():
-        torch.manual_seed(cfg.seed)
-        run = Run(pair, list(ids), cfg, method, end)
-        start, seconds = time.perf_counter() - began, []
-        for model in (run.verifier, run.draft.model):
+class _TimedRun:
+    """A run of `method` as `generate` makes it, past any EOS, that can be written in turns with others.
+
+    start: seconds before its first step. timed: for each step its record, the seconds of each of its passes, the seconds beside
+    them, and whether it came first in its turn: then its passes found the processor's cache as another run had left it.
+    """
+
+    def __init__(self, pair: ModelPair, ids: list[int], cfg: Cfg, method: str):
+        self.method, self.end = method, min(len(ids) + cfg.max_new_tokens, pair.context)
+        self.timed: list[tuple[Step, list[float], float, bool]] = []
+        self._seconds: list[float] = []
+        began = time.perf_counter()
+        self._run = Run(pair, list(ids), cfg, method, self.end)
+        self.start = time.perf_counter() - began
+        for model in (self._run.verifier, self._run.draft.model):
             if model is not None:
-                _Timed(model, seconds)
-        while (room := end - len(run.ids)) > 0:
-            seconds.clear()
+                _Timed(model, self._seconds)
+
+    @torch.inference_mode()
+    def write(self, tokens: int) -> bool:
+        """Take steps until `tokens` more are written: does the run go on?"""
+        ids, first = self._run.ids, True
+        stop = min(len(ids) + tokens, self.end)
+        while len(ids) < stop:
+            self._seconds.clear()
             began = time.perf_counter()
-            step = cached_step(run, room)
-            run.ids += step.new_ids
-            timed.append((step, list(seconds), time.perf_counter() - began - sum(seconds)))
-    return start, timed
+            step = cached_step(self._run, self.end - len(ids))
+            ids += step.new_ids
+            taken = time.perf_counter() - began
+            self.timed.append((step, list(self._seconds), taken - sum(self._seconds), first))
+            first = False
+        return len(ids) < self.end
 
 
-def _least_squares(rows: Sequence[Sequence[float]], seconds: Sequence[float]) -> list[float]:
-    """Coefficients of `rows` that give `seconds`; fitted once more without the samples in which the machine did something else."""
+def _robust_mean(rows: Sequence[Sequence[float]], seconds: Sequence[float]) -> list[float]:
+    """Coefficients of `rows` that give `seconds` on average: least squares up to a deviation as large as the median, and above
+    it least absolute deviations, so that a moment in which the machine did something else hardly counts. Huber 1964."""
     table, wanted = numpy.array(rows, dtype=float), numpy.array(seconds)
     scale = numpy.abs(table).max(axis=0)
     scale[scale == 0] = 1.0
-    for _ in range(2):
-        found = numpy.linalg.lstsq(table / scale, wanted, rcond=1e-9)[0] / scale
+    weights, usual = numpy.ones_like(wanted), numpy.median(wanted)
+    for _ in range(20):
+        found = numpy.linalg.lstsq(table / scale * weights[:, None], wanted * weights, rcond=1e-9)[0] / scale
         off = numpy.abs(table @ found - wanted)
-        quiet = off <= 5 * numpy.median(off) + 0.05 * numpy.median(wanted)
-        table, wanted = table[quiet], wanted[quiet]
+        weights = numpy.sqrt(usual / numpy.maximum(off, max(usual, 1e-12)))
     return found.tolist()
 
 
 def _fit_cost(samples: Sequence[tuple[int, int, float]]) -> PassCost:
     """The cost that explains `samples` of (tokens, context, seconds)."""
-    widths = [n for n, _, _ in samples]
-    knots = sorted({min(widths), max(widths)} | {n for n in widths if widths.count(n) >= FEW})
+    counts = Counter(n for n, _, _ in samples)
+    knots = sorted({min(counts), max(counts)} | {n for n, count in counts.items() if count >= FEW})
     middle = statistics.mean(context for _, context, _ in samples)
     hats = numpy.eye(len(knots))
     rows = [[*(float(numpy.interp(n, knots, hat)) for hat in hats), context - middle, n * (context - middle)] for n, context, _ in samples]
-    *heights, growth, per_token = _least_squares(rows, [s for _, _, s in samples])
+    *heights, growth, per_token = _robust_mean(rows, [s for _, _, s in samples])
     return PassCost(dict(zip(knots, heights)), middle, growth, per_token)
+
+
+class _Samples:
+    """What was timed, sorted by what it tells about."""
+
+    def __init__(self):
+        self.passes: dict[str, dict[str, list[tuple[int, int, float]]]] = {"verifier": {}, "drafter": {}}
+        self.beside: dict[str, list[tuple[tuple[int, ...], float]]] = {}
+        self.start: dict[str, list[float]] = {}
+
+    def add(self, run: _TimedRun) -> None:
+        """Take in all steps of `run` but those that came first in a turn; the very first of all reads the prompt, and counts."""
+        self.start.setdefault(run.method, []).append(run.start)
+        made = passes_of(run.method, [step for step, *_ in run.timed])
+        for number, ((step, seconds, beside, first), passes) in enumerate(zip(run.timed, made)):
+            if first and number > 0:
+                continue
+            self.beside.setdefault(run.method, []).append((_work(len(step.tree), step.drafter_calls), beside))
+            for p, spent in zip(passes, seconds, strict=True):
+                self.passes[p.role].setdefault(p.place, []).append((p.tokens, p.context, spent))
+
+    def fit(self) -> PassTimes:
+        """The times that explain the samples best."""
+        costs = {role: {place: _fit_cost(found) for place, found in places.items()} for role, places in self.passes.items()}
+        decoding = [context for place, found in self.passes["verifier"].items() for _, context, _ in found if place != "prompt"]
+        return PassTimes(costs["verifier"], costs["drafter"],
+                         {method: _robust_mean(*zip(*found)) for method, found in self.beside.items()},
+                         {method: statistics.median(found) for method, found in self.start.items()},
+                         statistics.mean(decoding or [0]), torch.get_num_threads())
 
 
 def timed_arms(pair: ModelPair, cfg: Cfg) -> list[tuple[str, Cfg]]:
@@ -213,14 +260,14 @@ def timed_arms(pair: ModelPair, cfg: Cfg) -> list[tuple[str, Cfg]]:
 
 
 def measure_pass_times(pair: ModelPair, prompts: Sequence[str | torch.Tensor], cfg: Cfg | None = None,
-                       arms: Sequence[tuple[str, Cfg]] | None = None, lengths: Sequence[int] | None = None,
-                       repeats: int = 1) -> PassTimes:
-    """Time the parts of every step in `repeats` runs of each of `arms` on `prompts`, in shuffled order; one untimed run of each first.
+                       arms: Sequence[tuple[str, Cfg]] | None = None, lengths: Sequence[int] | None = None) -> PassTimes:
+    """Time the parts of every step in runs of each of `arms` on `prompts`.
 
-    arms: (method, settings) of cached methods (default: `timed_arms(pair, cfg)`). lengths: the prompts are cut, or repeated,
-    to these lengths in turn (default: as they are), so that passes behind as many tokens are timed as will occur. Timing
-    inside real runs gives each pass the company that it has in decoding: verifier and drafter by turns, the drafter's passes
-    of one draft back to back. Raises ValueError for a method without cached passes.
+    arms: (method, settings) of cached methods (default: `timed_arms(pair, cfg)`). lengths: the prompts are cut, or repeated, to
+    each of these lengths (default: as they are), so that passes after as many tokens are timed as will occur.
+    Timing inside real runs gives each pass the company that it has in decoding: verifier and drafter by turns, the passes of a
+    draft back to back. All arms write the same prompt at the same time, `TURN` tokens in turn and in shuffled order, so that a
+    slow moment of the machine meets them alike. Raises ValueError for a method without cached passes.
     """
     cfg = Cfg() if cfg is None else cfg
     arms = list(timed_arms(pair, cfg) if arms is None else arms)
@@ -229,26 +276,16 @@ def measure_pass_times(pair: ModelPair, prompts: Sequence[str | torch.Tensor], c
             raise ValueError(f"Method {method!r} has no cached passes to time: use some of {sorted(DRAFTERS)}.")
     texts = [encode_prompt(pair, prompt)[0].tolist() for prompt in prompts]
     if lengths:
-        texts = [(ids * length)[:length] for ids, length in zip(texts * len(lengths), sorted([*lengths] * len(texts)))]
+        texts = [(ids * length)[:length] for length in lengths for ids in texts]
     for method, settings in arms:
-        _timed_run(pair, texts[0], replace(settings, max_new_tokens=min(4, settings.max_new_tokens)), method)
-    runs = [(method, settings, ids) for method, settings in arms for ids in texts] * repeats
-    random.Random(cfg.seed).shuffle(runs)
-    passes: dict[tuple[str, str], list] = {}
-    beside: dict[str, list] = {method: [] for method, _ in arms}
-    starts: dict[str, list] = {method: [] for method, _ in arms}
-    for method, settings, ids in runs:
-        start, timed = _timed_run(pair, ids, settings, method)
-        starts[method].append(start)
-        for (step, seconds, rest), made in zip(timed, passes_of(method, [step for step, _, _ in timed])):
-            for p, spent in zip(made, seconds, strict=True):
-                passes.setdefault((p.role, p.place), []).append((p.tokens, p.context, spent))
-            beside[method].append((_work(step), rest))
-    costs: dict[str, dict[str, PassCost]] = {"verifier": {}, "drafter": {}}
-    for (role, place), samples in passes.items():
-        costs[role][place] = _fit_cost(samples)
-    return PassTimes(costs["verifier"], costs["drafter"],
-                     {method: _least_squares(*zip(*samples)) for method, samples in beside.items()},
-                     {method: statistics.median(of_method) for method, of_method in starts.items()},
-                     statistics.mean(context for (role, place), samples in passes.items() if (role, place) != ("verifier", "prompt")
-                                     and role == "verifier" for _, context, _ in samples), torch.get_num_threads())
+        _TimedRun(pair, texts[0], settings, method).write(1)  # a warm-up
+    shuffle, samples = random.Random(cfg.seed), _Samples()
+    for ids in texts:
+        runs = [_TimedRun(pair, ids, settings, method) for method, settings in arms]
+        going = list(runs)
+        while going:
+            shuffle.shuffle(going)
+            going = [run for run in going if run.write(TURN)]
+        for run in runs:
+            samples.add(run)
+    return samples.fit()

@@ -69,8 +69,8 @@ def best_of(table: Comparison, methods: set[str]) -> str | None:
 
 def losers(table: Comparison) -> list[str]:
     """Labels of ours that are slower than greedy (median over prompts), the slowest first."""
-    ours = [label for label, arm in table.settings["arms"].items() if arm["method"] in METHODS]
-    return sorted((label for label in ours if table.row(label).speedup[1] < 1 and label != "greedy"), key=lambda label: table.row(label).speedup[1])
+    speeds = {label: table.row(label).speedup[1] for label, arm in table.settings["arms"].items() if arm["method"] in METHODS}
+    return sorted((label for label, speed in speeds.items() if speed < 1), key=speeds.get)
 
 
 def bench_times(pair: ModelPair, tuning_prompts: Sequence, test_prompts: Sequence, arms: Mapping[str, tuple[str, Cfg]],
@@ -90,9 +90,9 @@ def predictions(table: Comparison, times: PassTimes) -> dict[str, tuple[float, f
 
 
 def context_growth(pair: ModelPair, short: int = 50, long: int = 450, lean: bool = True) -> float:
-    """The time of one cached verifier pass behind `long` tokens over that behind `short` ones."""
+    """The time of one cached verifier pass after `long` tokens over that after `short` ones."""
     cfg, text = Cfg(max_new_tokens=24, lean=lean), torch.tensor([[t for t in range(60) if t not in pair.eos_ids]])
-    cost = measure_pass_times(pair, [text], cfg, [("greedy", cfg)], (short, long), repeats=4).verifier["alone"]
+    cost = measure_pass_times(pair, [text], cfg, [("greedy", cfg)] * 4, (short, long)).verifier["alone"]
     return cost(1, long) / cost(1, short)
 
 

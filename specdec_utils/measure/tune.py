@@ -54,7 +54,8 @@ def tune(pair: ModelPair, prompts: Sequence, cfg: Cfg, labels: Sequence[str], pr
     tried: dict[str, list[dict[str, float]]] = {label: [] for label in labels}
     for number, (count, tokens) in enumerate(ROUNDS if labels else (), 1):
         common = replace(cfg, max_new_tokens=min(tokens, cfg.max_new_tokens))
-        arms = {f"{label}: {_text(settings)}": (GRIDS[label][0], replace(common, **settings)) for label in labels for settings in left[label]}
+        arms = {f"{label}: {_text(settings)}": (GRIDS[label][0], replace(common, **settings))
+                for label in labels for settings in left[label]}
         table = compare(pair, prompts[:count], common, arms, 1, progress and f"tuning {number}/{len(ROUNDS)}")
         base = table.row("greedy").rates
         for label in labels:

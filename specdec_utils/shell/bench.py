@@ -66,10 +66,11 @@ def main(argv: list[str]) -> int:
     print("\npredicted / measured speed over greedy, median over prompts with its 95 % interval")
     for label, (low, guess, high) in predicted.items():
         row = table.row(label)
-        print(f"  {label:18} {guess:.2f} ({low:.2f} to {high:.2f}) / {row.speedup[1]:.2f} ({row.interval[0]:.2f} to {row.interval[1]:.2f}): "
-              f"{guess / row.speedup[1] - 1:+.0%}")
+        measured = row.speedup[1]
+        print(f"  {label:18} {guess:.2f} ({low:.2f} to {high:.2f}) / {measured:.2f} ({row.interval[0]:.2f} to {row.interval[1]:.2f}): "
+              f"{guess / measured - 1:+.0%}")
     for name, ratio in growth.items():
-        print(f"time of a token behind 450 tokens over that behind 50, {name}: {ratio:.2f}")
+        print(f"time of a token after 450 tokens over that after 50, {name}: {ratio:.2f}")
     facts = table.machine
     print(f"\n{len(prompts)} prompts x {args.tokens} tokens x {args.repeats} repeats on {machine_line(facts)}; torch {facts['torch']}, "
           f"transformers {facts['transformers']}, Python {facts['python']}")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from specdec_utils import Cfg, MedusaHeads, ModelPair, compare, time_it
-from specdec_utils.measure.benchmark import bootstrap_median
+from specdec_utils.measure.ratios import bootstrap_median
 
 PROMPTS = [torch.tensor([[5]]), torch.tensor([[11, 12]])]
 

@@ -1,4 +1,3 @@
-import itertools
 from dataclasses import replace
 
 import pytest
@@ -7,22 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specdec_utils import BranchRecord, Cfg, Generation, Step, TokenTree, generate
-from specdec_utils.decode.advance import Run
-from specdec_utils.measure.cost import (
-    PassTimes,
-    acceptance_rate,
-    best_gamma,
-    expected_tokens,
-    measure_drafting,
-    measure_overhead,
-    measure_pass_times,
-    predict_from_records,
-    predicted_speedup,
-    tree_tokens,
-)
+from specdec_utils.measure.benchmark import compare
+from specdec_utils.measure.cost import acceptance_rate, best_gamma, expected_tokens, predict, predicted_speedup, tree_tokens
 
 START = torch.tensor([[5]])
-FLAT = PassTimes({1: 1.0, 9: 1.0}, {1: 0.1, 9: 0.1}, context=10)
 
 
 @given(st.floats(0, 0.999), st.integers(0, 12))
@@ -100,69 +87,23 @@ def test_acceptance_rate_leaves_out_what_an_eos_cut_off(counting):
     assert run.new_ids == [6, 7] and acceptance_rate([run]) == 1
 
 
-def test_pass_times_between_measured_sizes_lie_on_a_line():
-    times = PassTimes({1: 2.0, 3: 4.0, 9: 10.0}, {1: 0.5, 3: 1.0}, context=10)
-    assert [times.v(n) for n in (1, 2, 3, 6, 9)] == [1.0, 1.5, 2.0, 3.5, 5.0] and times.c == 0.25
+class Foreknowing:
+    """Stands in for `PassTimes`: foretells for each run exactly the seconds that were measured."""
+
+    def seconds(self, run):
+        return run.seconds
 
 
-def test_prediction_of_a_run_that_is_always_accepted(counting):
-    run = generate(counting(sharpness=9.0), START, Cfg(max_new_tokens=10, topk_branch=1, draft_span=4), "tree")
-    assert predict_from_records([run], FLAT) == pytest.approx(5 / 1.4)  # five tokens for one pass and four drafts
-    greedy = generate(counting(), START, Cfg(max_new_tokens=10), "greedy")
-    assert predict_from_records([greedy], FLAT, overhead=0.3) == pytest.approx(1.0)
-    assert predict_from_records([run], FLAT, overhead=1.0) == pytest.approx(2 * 5 / 2.4)
+def test_predicted_and_measured_are_one_statistic(counting):
+    """Where each run is foretold to the second, both agree in the median over prompts and in both ends of its interval."""
+    prompts = [torch.tensor([[n, n + 1]]) for n in range(9)]
+    table = compare(counting(sharpness=9.0), prompts, Cfg(max_new_tokens=8), ["greedy", "tree"], repeats=1)
+    low, middle, high = predict(table, Foreknowing(), "tree")
+    assert middle == table.row("tree").speedup[1] and (low, high) == table.row("tree").interval and low < high
+    assert predict(table, Foreknowing(), "greedy", to="tree") == table.ratio("greedy", to="tree")
 
 
-def test_a_wrong_drafter_costs_what_it_costs(counting):
-    run = generate(counting(draft=lambda token: token + 2), START, Cfg(max_new_tokens=9, topk_branch=1, draft_span=2), "tree")
-    fed = sum(step.drafter_calls for step in run.steps)
-    assert predict_from_records([run], FLAT) == pytest.approx(9 / (9 + 0.1 * fed)) and fed == 15  # the last two steps have less room
-
-
-def test_drafting_beside_the_passes_is_paid_once_a_step(counting):
-    run = generate(counting(sharpness=9.0), START, Cfg(max_new_tokens=10, topk_branch=1, draft_span=4), "tree")
-    assert predict_from_records([run], FLAT, drafting=0.6) == pytest.approx(5 / 2.0)
-    assert predict_from_records([run], FLAT, overhead=1.0, drafting=0.6) == pytest.approx(2 * 5 / 3.0)
-
-
-@pytest.fixture
-def ticking(monkeypatch):
-    """A clock that goes on by one second whenever it is read."""
-    clock = itertools.count()
-    monkeypatch.setattr("specdec_utils.measure.cost.time.perf_counter", lambda: float(next(clock)))
-
-
-@pytest.mark.parametrize("method, nodes", [("greedy", 0), ("tree", 3), ("one_pass", 3), ("heads", 3)])
-def test_what_a_step_takes_beside_its_passes(counting, ticking, method, nodes):
-    """By the ticking clock a pass takes 2 s, the watching 1 s of which no trace is left, and what encloses passes 1 s."""
-    pair, cfg = counting(sharpness=9.0, heads=True), Cfg(max_new_tokens=25, topk_branch=1, draft_span=3)
-    times = PassTimes({1: 10.0, 4: 16.0}, {1: 1.0, 4: 1.0}, context=10)
-    assert measure_overhead(pair, START, times, cfg) == pytest.approx(10 / 2)
-    assert measure_drafting(pair, START, times, cfg, method) == pytest.approx((10 + 2 * nodes) / 2 - 10 / 2)
-
-
-@pytest.mark.parametrize("method, draft", [("tree", "auto"), ("tree", "branches"), ("tree", "paths"), ("one_pass", "auto"),
-                                           ("lookup", "auto"), ("heads", "auto"), ("greedy", "auto")])
-def test_watching_a_run_leaves_no_trace(random_pairs, method, draft, monkeypatch):
-    pair, cfg, state = random_pairs["random"], Cfg(max_new_tokens=12, draft=draft), torch.random.get_rng_state()
-    runs = []
-    monkeypatch.setattr("specdec_utils.measure.cost.Run", lambda *args: runs.append(Run(*args)) or runs[-1])
-    assert measure_drafting(pair, START, FLAT, cfg, method) >= 0
-    assert torch.equal(state, torch.random.get_rng_state())
-    assert [run.method for run in runs] == [method, "greedy"]
-    assert all(run.ids == START[0].tolist() + generate(pair, START, cfg, "greedy").new_ids for run in runs)
-
-
-def test_drafting_of_the_uncached_method_cannot_be_told_apart(random_pairs):
-    with pytest.raises(ValueError, match="no cached passes"):
-        measure_drafting(random_pairs["random"], START, FLAT, Cfg(), "medusa_lite")
-    assert measure_drafting(random_pairs["random"], START, FLAT, Cfg(max_new_tokens=1), "tree") >= 0  # no room for a draft
-
-
-@pytest.mark.parametrize("lean", [True, False])
-def test_pass_times_are_measured_for_both_models(random_pairs, lean):
-    pair = random_pairs["random"]
-    times = measure_pass_times(pair, (1, 2, 4), context=8, repeats=2, lean=lean)
-    assert sorted(times.verifier) == sorted(times.drafter) == [1, 2, 4]
-    assert min(*times.verifier.values(), *times.drafter.values()) > 0 and times.v(1) == 1
-    assert measure_overhead(pair, START, times, Cfg(max_new_tokens=4)) >= 0
+def test_what_was_not_compared_has_no_prediction(counting):
+    table = compare(counting(), [START], Cfg(max_new_tokens=2), ["greedy"], repeats=1)
+    with pytest.raises(KeyError, match="tree"):
+        predict(table, Foreknowing(), "tree")

@@ -70,25 +70,31 @@ def test_shell_run_writes_json(pair, tmp_path):
 
 
 def test_bench_compares_methods_and_peers_and_writes_json_and_picture(pair, tmp_path, capsys):
-    prompts, numbers, picture = tmp_path / "prompts.txt", tmp_path / "out.json", tmp_path / "out.png"
+    prompts, tuning, numbers, picture = (tmp_path / name for name in ("prompts.txt", "tuning.txt", "out.json", "out.png"))
     prompts.write_text("hello\n\nworld\nagain\n", encoding="utf-8")
-    arguments = ["--pair", pair, "--prompts", str(prompts), "--count", "2", "--tokens", "4", "--repeats", "1",
+    tuning.write_text("abc\nxyz\n", encoding="utf-8")
+    arguments = ["--pair", pair, "--prompts", str(prompts), "--tune-on", str(tuning), "--count", "2", "--tokens", "4", "--repeats", "1",
                  "--methods", "tree,lookup,hf-greedy,hf-assisted,hf-lookup", "--json", str(numbers), "--figure", str(picture)]
     assert main(["bench", *arguments]) == 0
     out, data = capsys.readouterr().out, json.loads(numbers.read_text(encoding="utf-8"))
     labels = [row["method"] for row in data["rows"]]
-    assert labels == ["greedy", "tree", "tree k=1", "tree + lookup", "tree k=1 + lookup", "lookup", "hf-greedy", "hf-assisted", "hf-lookup 5", "hf-lookup 10"]
+    assert labels == ["greedy", "tree k=1", "tree", "tree + lookup", "lookup", "hf-greedy", "hf-assisted", "hf-lookup", "hf-lookup tuned"]
     assert all(row["tokens"] == 8 and row["equal_to_greedy"] for row in data["rows"])
-    assert set(data["predicted"]) == {"greedy", "tree", "tree k=1", "tree + lookup", "tree k=1 + lookup", "lookup"} and data["predicted"]["greedy"] == pytest.approx(1)
-    assert data["settings"]["arms"]["tree k=1"]["topk_branch"] == 1 and data["machine"]["threads"] == 1
+    assert set(data["predicted"]) == {"greedy", "tree k=1", "tree", "tree + lookup", "lookup"} and data["predicted"]["greedy"] == [1, 1, 1]
+    assert all(low <= middle <= high for low, middle, high in data["predicted"].values())
+    assert data["settings"]["arms"]["tree k=1"]["topk_branch"] == 1 and data["machine"]["threads"] == 1 and data["machine"]["processor"] in out
+    assert data["settings"]["arms"]["lookup"].get("draft_span", 3) == data["tuning"]["chosen"]["lookup"]["draft_span"]
+    assert "chosen on 2 other prompts" in out and "slower than greedy on this machine:" in out
     assert "over greedy with the same forward pass" in out and "over transformers prompt lookup at its best" in out
-    assert "2 prompts x 4 tokens x 1 repeats; 1 thread(s), float32 on cpu, torch" in out
+    assert "2 prompts x 4 tokens x 1 repeats on " in out and "1 thread, float32 on cpu; torch" in out
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["--methods", "magic"], "There is no method 'magic'"), (["--tokens", "0"], "max_new_tokens=0"), (["--count", "0"], "at least one prompt"),
-    (["--json", "/no/such/folder/out.json"], "cannot be written"), (["--prompts", "/no/such/file"], "No such file")])
+    (["--methods", "magic"], "There is no method 'magic'"), (["--tokens", "0"], "max_new_tokens=0"), (["--count", "0"], "--count 0 is not usable: it must be at least 1"),
+    (["--threads", "0"], "--threads 0 is not usable: it must be at least 1"), (["--repeats", "-1"], "--repeats -1 is not usable"),
+    (["--prompts", "."], "cannot be read as text"), (["--tune-on", "/no/such/file"], "There is no file /no/such/file"),
+    (["--json", "/no/such/folder/out.json"], "cannot be written"), (["--prompts", "/no/such/file"], "There is no file /no/such/file: name a text file")])
 def test_bad_bench_argument_is_one_sentence_and_exit_code_2(pair, capsys, arguments, message):
     assert main(["bench", "--pair", pair, "--tokens", "2", *arguments]) == 2
     error = capsys.readouterr().err

@@ -44,7 +44,7 @@ class Heads(Drafter):
         return {"deterministic"}
 
     def propose(self, ids: list[int], span: int) -> TokenTree:
-        if self._state is None:
+        if self._state is None or span < 1:
             return TokenTree()
         return heads_tree(self.pair.heads.probabilities(self._state, ids[-1], self.pair.verifier), self.most, span)
 
