@@ -119,13 +119,14 @@ def _arms(pair: ModelPair, cfg: Cfg, methods: Sequence[str] | Mapping[str, tuple
 
 def compare(pair: ModelPair, prompts: Sequence[str | torch.Tensor], cfg: Cfg | None = None,
             methods: Sequence[str] | Mapping[str, tuple[str, Cfg]] | None = None, repeats: int = 3,
-            progress: bool | str = False) -> Comparison:
+            progress: bool | str = False, between: Callable[[], object] | None = None) -> Comparison:
     """Run every arm on every prompt `repeats` times and tabulate tokens, passes and speed against greedy.
 
     `methods`: names of `METHODS` or `PEERS` (default: all methods that the pair can serve), or a mapping from a label to
     (method, its own Cfg). One untimed warm-up run of each arm, then all runs interleaved: each repeat goes through the
     prompts, and through the arms in a fresh shuffled order for each prompt. Seconds are those of `Generation.seconds`.
-    Greedy is added if missing. progress: show a bar, labelled with the text if it is one.
+    Greedy is added if missing. progress: show a bar, labelled with the text if it is one. between: called before the runs on
+    each prompt, repeats * len(prompts) times in all.
 
     Raises ValueError for an unknown method, arms of unequal work, no prompt, one that fills the context, or repeats < 1.
     """
@@ -152,6 +153,8 @@ def compare(pair: ModelPair, prompts: Sequence[str | torch.Tensor], cfg: Cfg | N
               delay=2, leave=False) as bar:
         for _ in range(repeats):
             for i, prompt in enumerate(prompts):
+                if between is not None:
+                    between()
                 shuffle.shuffle(order)
                 for label in order:
                     out = run(label, prompt)

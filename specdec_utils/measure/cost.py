@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from ..decode.records import Generation
 from ..decode.tree import ROOT, TokenTree
 from .benchmark import Comparison
-from .pass_times import PassTimes
+from .passes import PassTimes
 from .ratios import median_ratio
 
 

@@ -1,22 +1,23 @@
 """Measure what a step is made of where it occurs: single passes, timed inside real decoding on this machine."""
-import json
+import itertools
+import math
 import random
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy
 import torch
 
 from ..decode.advance import Run, cached_step
 from ..decode.methods import DRAFTERS, methods_of
-from ..decode.records import Generation, Step
+from ..decode.records import Step
 from ..models.pair import ModelPair
 from ..text.config import Cfg
 from ..text.tokens import encode_prompt
+from .passes import PassCost, PassTimes, passes_of, work_beside
 
 # method -> (topk_branch, draft_span, lookup_first) of the runs in which passes are timed: widths from 1 to 33
 SHAPES = {
@@ -29,127 +30,6 @@ SHAPES = {
 }
 TURN = 16  # tokens that a run writes before it is another's turn
 FEW = 5  # a width that occurred less often gets no point of its own on the curve
-
-
-class Pass(NamedTuple):
-    """One forward pass: of which model ("verifier" or "drafter"), in which place (see `PassTimes`), over how many tokens, after
-    how many in its cache."""
-
-    role: str
-    place: str
-    tokens: int
-    context: int
-
-
-def passes_of(method: str, steps: Sequence[Step]) -> Iterator[list[Pass]]:
-    """For each of the `steps` of a run of `method`, the passes that it made, in order: read off the records alone."""
-    in_cache = 0  # the drafter's
-    for number, step in enumerate(steps):
-        start, depths, passes = step.context, step.tree.depths(), []
-        if step.drafter_calls:
-            passes.append(Pass("drafter", "first" if in_cache else "prompt", start - in_cache, in_cache))
-            in_cache = start
-        for level in range(step.drafter_calls - 1):
-            passes.append(Pass("drafter", "next", depths.count(level), in_cache))
-            in_cache += depths.count(level)
-        if number == 0:
-            passes.append(Pass("verifier", "prompt", start + len(depths), 0))
-        else:
-            heads = bool(DRAFTERS[method].hidden) and len(depths) > 0
-            place = "after drafter" if step.drafter_calls else "after heads" if heads else "alone"
-            passes.append(Pass("verifier", place, 1 + len(depths), start - 1))
-        yield passes
-        in_cache = min(start, in_cache) + sum(start + node < in_cache for node in step.path)
-
-
-def _work(nodes: int, levels: int) -> tuple[int, int, int, int]:
-    """What the time of a step beside its passes depends on: 1, whether it drafted, its nodes, its drafter passes."""
-    return 1, int(nodes > 0), nodes, levels
-
-
-@dataclass(frozen=True)
-class PassCost:
-    """Seconds of a pass: `seconds` by the number of tokens in it, after `context` tokens, straight lines in between; and what
-    each further token of context adds, to the pass (`growth`) and for each token in it (`growth_per_token`)."""
-
-    seconds: dict[int, float]
-    context: float = 0.0
-    growth: float = 0.0
-    growth_per_token: float = 0.0
-
-    def __call__(self, tokens: float, context: float | None = None) -> float:
-        """Seconds of a pass over `tokens` after `context` tokens (default: as many as it was measured after)."""
-        widths = sorted(self.seconds)
-        low, high = widths[0], widths[-1]
-        flat = float(numpy.interp(tokens, widths, [self.seconds[n] for n in widths]))
-        if tokens > high > low:  # wider than anything measured: on along the line from end to end
-            flat += (tokens - high) * (self.seconds[high] - self.seconds[low]) / (high - low)
-        further = 0.0 if context is None else context - self.context
-        return flat + further * (self.growth + self.growth_per_token * tokens)
-
-
-@dataclass(frozen=True)
-class PassTimes:
-    """What the parts of a cached step take on one machine, in seconds.
-
-    verifier: place -> cost of its passes. Places: "prompt", the first pass, over the prompt and the first draft; "alone", where
-    no model has run since its last pass; "after drafter" and "after heads", whose weights have pushed its own out of the
-    processor's cache. drafter: "prompt"; "first" of a draft, after the verifier's pass; "next", after another of the same
-    draft. beside: method -> (a step, drafting at all, a node, a level), what a step takes beside its passes, Medusa heads
-    included. start: method -> before the first step. context: tokens before a pass, on average. threads: torch's.
-    """
-
-    verifier: dict[str, PassCost]
-    drafter: dict[str, PassCost]
-    beside: dict[str, list[float]]
-    start: dict[str, float]
-    context: float
-    threads: int
-
-    def verify(self, tokens: float, context: float | None = None, place: str = "after drafter") -> float:
-        """Seconds of a verifier pass over `tokens`; over one token, as greedy decoding does, it is always "alone"."""
-        place = "alone" if tokens == 1 or place not in self.verifier else place
-        return self.verifier[place](tokens, self.context if context is None else context)
-
-    def draft(self, levels: int, width: float = 1, context: float | None = None) -> float:
-        """Seconds of the drafter's passes for a draft of `levels`: the first over one token, the others over `width` each."""
-        context = self.context if context is None else context
-        following = self.drafter.get("next", self.drafter["first"])
-        return self.drafter["first"](1, context) + (levels - 1) * following(width, context)
-
-    @property
-    def c(self) -> float:
-        """A drafter pass's time, on average over a chain of four, over that of a verifier pass over one token."""
-        return self.draft(4) / 4 / self.verify(1)
-
-    def v(self, n: float) -> float:
-        """The time of verifying `n` tokens in one pass, after a draft, over that of one."""
-        return self.verify(n) / self.verify(1)
-
-    def beside_step(self, method: str, nodes: int = 0, levels: int = 0) -> float:
-        """Seconds that a step of `method` takes beside its passes if it drafts `nodes` nodes in `levels` drafter passes."""
-        return sum(a * b for a, b in zip(self.beside[method], _work(nodes, levels)))
-
-    def seconds(self, run: Generation) -> float:
-        """Seconds that `run` should take here, its prompt included, from what its records say was done: not from its clock."""
-        spent = self.start[run.method]
-        for step, passes in zip(run.steps, passes_of(run.method, run.steps)):
-            spent += sum(getattr(self, p.role)[p.place](p.tokens, p.context) for p in passes)
-            spent += self.beside_step(run.method, len(step.tree), step.drafter_calls)
-        return spent
-
-    def to_json(self) -> str:
-        """Everything as a JSON object, for `from_json`."""
-        return json.dumps(asdict(self), indent=1)
-
-    @classmethod
-    def from_json(cls, text: str) -> "PassTimes":
-        """The times that `to_json` wrote."""
-        data = json.loads(text)
-        for role in ("verifier", "drafter"):
-            data[role] = {place: PassCost(**cost | {"seconds": {int(n): s for n, s in cost["seconds"].items()}})
-                          for place, cost in data[role].items()}
-        return cls(**data)
 
 
 class _Timed:
@@ -239,7 +119,7 @@ class _Samples:
         for number, ((step, seconds, beside, first), passes) in enumerate(zip(run.timed, made)):
             if first and number > 0:
                 continue
-            self.beside.setdefault(run.method, []).append((_work(len(step.tree), step.drafter_calls), beside))
+            self.beside.setdefault(run.method, []).append((work_beside(len(step.tree), step.drafter_calls), beside))
             for p, spent in zip(passes, seconds, strict=True):
                 self.passes[p.role].setdefault(p.place, []).append((p.tokens, p.context, spent))
 
@@ -259,33 +139,63 @@ def timed_arms(pair: ModelPair, cfg: Cfg) -> list[tuple[str, Cfg]]:
             for method in methods_of(pair, cfg) if method in SHAPES for k, span, lookup in SHAPES[method]]
 
 
-def measure_pass_times(pair: ModelPair, prompts: Sequence[str | torch.Tensor], cfg: Cfg | None = None,
-                       arms: Sequence[tuple[str, Cfg]] | None = None, lengths: Sequence[int] | None = None) -> PassTimes:
-    """Time the parts of every step in runs of each of `arms` on `prompts`.
+class PassTimer:
+    """Times the parts of every step in runs of each of `arms` on `prompts`, a little at a time.
 
     arms: (method, settings) of cached methods (default: `timed_arms(pair, cfg)`). lengths: the prompts are cut, or repeated, to
-    each of these lengths (default: as they are), so that passes after as many tokens are timed as will occur.
+    each of these lengths (default: as they are), so that passes after as many tokens are timed as will occur. turns: how often
+    `take` has to be called until every prompt is written.
     Timing inside real runs gives each pass the company that it has in decoding: verifier and drafter by turns, the passes of a
     draft back to back. All arms write the same prompt at the same time, `TURN` tokens in turn and in shuffled order, so that a
     slow moment of the machine meets them alike. Raises ValueError for a method without cached passes.
     """
-    cfg = Cfg() if cfg is None else cfg
-    arms = list(timed_arms(pair, cfg) if arms is None else arms)
-    for method, _ in arms:
-        if method not in DRAFTERS:
-            raise ValueError(f"Method {method!r} has no cached passes to time: use some of {sorted(DRAFTERS)}.")
-    texts = [encode_prompt(pair, prompt)[0].tolist() for prompt in prompts]
-    if lengths:
-        texts = [(ids * length)[:length] for length in lengths for ids in texts]
-    for method, settings in arms:
-        _TimedRun(pair, texts[0], settings, method).write(1)  # a warm-up
-    shuffle, samples = random.Random(cfg.seed), _Samples()
-    for ids in texts:
-        runs = [_TimedRun(pair, ids, settings, method) for method, settings in arms]
-        going = list(runs)
-        while going:
-            shuffle.shuffle(going)
-            going = [run for run in going if run.write(TURN)]
-        for run in runs:
-            samples.add(run)
-    return samples.fit()
+
+    def __init__(self, pair: ModelPair, prompts: Sequence[str | torch.Tensor], cfg: Cfg | None = None,
+                 arms: Sequence[tuple[str, Cfg]] | None = None, lengths: Sequence[int] | None = None):
+        cfg = Cfg() if cfg is None else cfg
+        self.pair, self.arms = pair, list(timed_arms(pair, cfg) if arms is None else arms)
+        for method, _ in self.arms:
+            if method not in DRAFTERS:
+                raise ValueError(f"Method {method!r} has no cached passes to time: use some of {sorted(DRAFTERS)}.")
+        texts = [encode_prompt(pair, prompt)[0].tolist() for prompt in prompts]
+        if lengths:
+            texts = [(ids * length)[:length] for length in lengths for ids in texts]
+        self.turns = len(texts) * math.ceil(max(settings.max_new_tokens for _, settings in self.arms) / TURN)
+        self._texts, self._going, self._samples, self._random = itertools.cycle(texts), [], _Samples(), random.Random(cfg.seed)
+        for method, settings in self.arms:
+            _TimedRun(pair, texts[0], settings, method).write(1)  # a warm-up
+
+    def take(self) -> None:
+        """Let every arm write `TURN` tokens of the prompt at hand, or what is left of it."""
+        if not self._going:
+            ids = next(self._texts)
+            self._going = [_TimedRun(self.pair, ids, settings, method) for method, settings in self.arms]
+        self._random.shuffle(self._going)
+        written = [run for run in self._going if not run.write(TURN)]
+        for run in written:
+            self._going.remove(run)
+            self._samples.add(run)
+
+    def spread(self, calls: int) -> Callable[[], None]:
+        """A function that makes all `turns`, evenly, if it is called `calls` times: between other work, so that both meet the same
+        machine."""
+        made = itertools.accumulate(itertools.repeat(self.turns))
+
+        def some() -> None:
+            due = next(made)
+            for _ in range(due // calls - (due - self.turns) // calls):
+                self.take()
+        return some
+
+    def fit(self) -> PassTimes:
+        """The times that explain best what was timed so far."""
+        return self._samples.fit()
+
+
+def measure_pass_times(pair: ModelPair, prompts: Sequence[str | torch.Tensor], cfg: Cfg | None = None,
+                       arms: Sequence[tuple[str, Cfg]] | None = None, lengths: Sequence[int] | None = None) -> PassTimes:
+    """What a `PassTimer` with these arguments finds in all its turns."""
+    timer = PassTimer(pair, prompts, cfg, arms, lengths)
+    for _ in range(timer.turns):
+        timer.take()
+    return timer.fit()

@@ -10,7 +10,8 @@ from ..text.config import Cfg
 from ..text.tokens import encode_prompt
 from .benchmark import Comparison
 from .cost import predict
-from .pass_times import PassTimes, measure_pass_times, timed_arms
+from .pass_times import PassTimer, measure_pass_times, timed_arms
+from .passes import PassTimes
 from .peers import PEERS, peers_of
 from .tune import GRIDS, Tuning, tune
 
@@ -73,14 +74,14 @@ def losers(table: Comparison) -> list[str]:
     return sorted((label for label, speed in speeds.items() if speed < 1), key=speeds.get)
 
 
-def bench_times(pair: ModelPair, tuning_prompts: Sequence, test_prompts: Sequence, arms: Mapping[str, tuple[str, Cfg]],
-                cfg: Cfg) -> PassTimes:
-    """Pass times for the cached methods among `arms`: timed on tuning prompts, brought to the lengths of the shortest and the
+def bench_timer(pair: ModelPair, tuning_prompts: Sequence, test_prompts: Sequence, arms: Mapping[str, tuple[str, Cfg]],
+                cfg: Cfg) -> PassTimer:
+    """A timer for the cached methods among `arms`, on tuning prompts that are brought to the lengths of the shortest and the
     longest test prompt."""
     methods = {"greedy", *(method for method, _ in arms.values())}
     timed = [arm for arm in (*timed_arms(pair, cfg), *arms.values()) if arm[0] in methods - {"medusa_lite", *PEERS}]
     lengths = sorted(encode_prompt(pair, prompt).shape[1] for prompt in test_prompts)
-    return measure_pass_times(pair, tuning_prompts[:TIMED_PROMPTS], cfg, timed, {lengths[0], lengths[-1]})
+    return PassTimer(pair, tuning_prompts[:TIMED_PROMPTS], cfg, timed, sorted({lengths[0], lengths[-1]}))
 
 
 def predictions(table: Comparison, times: PassTimes) -> dict[str, tuple[float, float, float]]:

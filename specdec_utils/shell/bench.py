@@ -8,7 +8,7 @@ import torch
 
 from ..measure.benchmark import Comparison, compare
 from ..measure.machine import machine_line
-from ..measure.suite import bench_arms, bench_labels, bench_times, context_growth, predictions, ratio_lines
+from ..measure.suite import bench_arms, bench_labels, bench_timer, context_growth, predictions, ratio_lines
 from ..models.load import PAIRS, load_pair
 from ..show.style import comparison_figure
 from ..text.config import Cfg
@@ -56,8 +56,9 @@ def main(argv: list[str]) -> int:
     wanted = None if args.methods is None else [name.strip() for name in args.methods.split(",")]
     bench_labels(pair, cfg, wanted)
     arms, tuning = bench_arms(pair, tuning_prompts, prompts, cfg, wanted, progress=True)
-    times = bench_times(pair, tuning_prompts, prompts, arms, cfg)
-    table = compare(pair, prompts, cfg, arms, args.repeats, progress="measuring")
+    timer = bench_timer(pair, tuning_prompts, prompts, arms, cfg)
+    table = compare(pair, prompts, cfg, arms, args.repeats, "measuring", timer.spread(args.repeats * len(prompts)))
+    times = timer.fit()
     predicted, growth = predictions(table, times), {}
     if pair.context >= 475:
         growth = {"lean": context_growth(pair), "transformers": context_growth(pair, lean=False)}

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from specdec_utils import Cfg, LeanGPT2, MedusaHeads, compare, generate
 from specdec_utils.measure.cost import predict
-from specdec_utils.measure.pass_times import PassCost, PassTimes, measure_pass_times, passes_of
+from specdec_utils.measure.pass_times import PassTimer, measure_pass_times
+from specdec_utils.measure.passes import PassCost, PassTimes, passes_of
 
 TUNING = [torch.tensor([[5, 6, 7]]), torch.tensor([[20, 3, 9, 11, 2]])]
 FRESH = [torch.tensor([[1, 2, 3, 4]]), torch.tensor([[17, 8, 23]]), torch.tensor([[28, 0, 14, 6]])]
@@ -116,6 +117,18 @@ def test_a_moment_in_which_the_machine_did_something_else_does_not_count(random_
         patch.setattr(LeanGPT2, "feed", interrupted)
         times = measure_pass_times(random_pairs["random"], TUNING, CFG)
     assert times.verify(1) == pytest.approx(4.0, rel=0.05) and times.c == pytest.approx(0.25, rel=0.05)
+
+
+@pytest.mark.parametrize("calls", [1, 3, 8, 50])
+def test_turns_are_spread_evenly_between_other_work(random_pairs, monkeypatch, calls):
+    timer, taken = PassTimer(random_pairs["random"], TUNING, CFG, [("greedy", CFG)]), []
+    monkeypatch.setattr(timer, "take", lambda: taken.append(1))
+    some, after_each = timer.spread(calls), []
+    for _ in range(calls):
+        some()
+        after_each.append(len(taken))
+    assert after_each[-1] == timer.turns == 4  # two prompts of 24 tokens
+    assert max(b - a for a, b in pairwise([0, *after_each])) - min(b - a for a, b in pairwise([0, *after_each])) <= 1
 
 
 def test_prompts_are_brought_to_the_lengths_asked_for(random_pairs, fed):

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from specdec_utils import Cfg, compare
-from specdec_utils.measure.pass_times import PassCost, PassTimes
-from specdec_utils.measure.suite import LABELS, bench_labels, bench_times, context_growth, losers, predictions, ratio_lines
+from specdec_utils.measure.passes import PassCost, PassTimes
+from specdec_utils.measure.suite import LABELS, bench_labels, bench_timer, context_growth, losers, predictions, ratio_lines
 from specdec_utils.show.style import comparison_figure
 
 PROMPTS = [torch.tensor([[5]]), torch.tensor([[11, 12, 3]])]
@@ -45,9 +45,9 @@ def test_arms_are_those_that_the_pair_serves_and_that_were_asked_for(random_pair
 
 def test_every_cached_method_is_predicted(random_pairs):
     pair, methods = random_pairs["random"], ["greedy", "medusa_lite", "tree", "heads", "hf-greedy"]
-    table = compare(pair, PROMPTS, CFG, methods, repeats=1)
-    times = bench_times(pair, PROMPTS, PROMPTS, {method: (method, CFG) for method in methods}, CFG)
-    guesses = predictions(table, times)
+    timer = bench_timer(pair, PROMPTS, PROMPTS, {method: (method, CFG) for method in methods}, CFG)
+    table = compare(pair, PROMPTS, CFG, methods, repeats=1, between=timer.spread(2))
+    guesses = predictions(table, timer.fit())
     assert set(guesses) == {"greedy", "tree", "heads"} and guesses["greedy"] == (1, 1, 1)
     assert all(0 < low <= middle <= high for low, middle, high in guesses.values())
 
