@@ -3,6 +3,7 @@ import copy
 
 from ..text.processors import eos_ids
 from .medusa_heads import MedusaHeads
+from .memory import check_can_forget, context_of
 
 
 class ModelPair:
@@ -12,9 +13,9 @@ class ModelPair:
     mode. Without a tokenizer prompts are token tensors and generated `.text` is empty. `heads` are Medusa heads trained on
     this verifier, for method "heads".
 
-    Attributes: drafter, verifier, tokenizer, name, heads, device (str), vocab_size, context (positions that both models have),
-    eos_ids (frozenset of int, from the verifier's generation config).
-    Raises ValueError if the vocabularies differ in size or the models lie on different devices.
+    Attributes: drafter, verifier, tokenizer, name, heads, device (str), vocab_size, context (positions that both models have;
+    2**20 where neither has a limit), eos_ids (frozenset of int, from the verifier's generation config).
+    Raises ValueError if the vocabularies differ in size, the models lie on different devices, or one of them is recurrent.
     """
 
     def __init__(self, drafter, verifier, tokenizer=None, name: str = "custom", heads: MedusaHeads | None = None):
@@ -24,13 +25,15 @@ class ModelPair:
             raise ValueError(f"Drafter and verifier must share one vocabulary; theirs have {sizes[0]} and {sizes[1]} tokens.")
         if other.device != verifier.device:
             raise ValueError(f"Drafter and verifier must lie on one device; they are on {other.device} and {verifier.device}.")
+        for model in (other, verifier):
+            check_can_forget(model)
         if drafter is verifier:  # one model in both roles: a second module over the same weights, so that passes count by role
             drafter = copy.deepcopy(verifier, {id(t): t for t in (*verifier.parameters(), *verifier.buffers())})
         self.drafter, self.verifier = None if drafter is None else drafter.eval(), verifier.eval()
         self.tokenizer, self.name = tokenizer, name
         self.heads = heads
         self.device, self.vocab_size = str(verifier.device), sizes[1]
-        self.context = min(other.config.max_position_embeddings, verifier.config.max_position_embeddings)
+        self.context = min(context_of(other), context_of(verifier))
 
     @property
     def eos_ids(self) -> frozenset[int]:

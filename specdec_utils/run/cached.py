@@ -15,9 +15,11 @@ class CachedModel:
     Raises ValueError if the model's cache cannot be rolled back: sliding windows drop old positions, recurrent states mix them.
     """
 
+    kinds = {DynamicLayer}  # of layers that may be in its cache
+
     def __init__(self, model, capacity: int):
         self.model, self.cache, self.length, self.calls, self.hidden = model, DynamicCache(config=model.config), 0, 0, None
-        if any(type(layer) is not DynamicLayer for layer in self.cache.layers):
+        if not {type(layer) for layer in self.cache.layers} <= self.kinds:
             raise ValueError(f"{type(model).__name__} keeps a sliding window or a recurrent state, and such a cache cannot be "
                              "rolled back: use method 'medusa_lite' or a model with full attention.")
         self._keeps = "logits_to_keep" in inspect.signature(type(model).forward).parameters
@@ -38,9 +40,7 @@ class CachedModel:
         device, n, options = self.model.device, len(tokens), {}
         if mask is not None:
             seen = torch.ones(n, self.length + n - mask.shape[1], dtype=torch.bool)
-            visible = torch.cat([seen, mask], dim=1).to(device)
-            bias = torch.zeros(1, 1, *visible.shape, dtype=self.model.dtype, device=device)
-            options["attention_mask"] = bias.masked_fill_(~visible, torch.finfo(self.model.dtype).min)
+            options["attention_mask"] = self.bias(torch.cat([seen, mask], dim=1).to(device))
             options["position_ids"] = torch.tensor([positions], device=device)
         if self._keeps:
             options["logits_to_keep"] = wanted
@@ -49,6 +49,11 @@ class CachedModel:
         self.length, self.calls = self.length + n, self.calls + 1
         self.hidden = torch.cat([out.hidden_states[layer][0] for layer in hidden], dim=-1) if hidden else None
         return out.logits[0, -wanted:]
+
+    def bias(self, visible: torch.Tensor) -> torch.Tensor:
+        """What is added to the attention scores [1, 1, n, length + n] where `visible` [n, length + n] says who sees whom."""
+        bias = torch.zeros(1, 1, *visible.shape, dtype=self.model.dtype, device=visible.device)
+        return bias.masked_fill_(~visible, torch.finfo(self.model.dtype).min)
 
     def keep(self, prefix: int, slots: list[int]) -> None:
         """Keep the first `prefix` positions and then those at `slots` (ascending, >= prefix), in this order; drop the rest."""
