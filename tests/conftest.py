@@ -1,4 +1,5 @@
 """Fixtures: tiny models whose behaviour is known, a byte tokenizer, and the bundled pair."""
+import math
 import shutil
 from copy import deepcopy
 from importlib.util import find_spec
@@ -9,7 +10,9 @@ import torch
 from hypothesis import settings
 from notebook_rules import notebook_paths
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from torch import nn
+from transformers import GPT2Config, GPT2LMHeadModel, GPT2Model, PreTrainedTokenizerFast
+from transformers.pytorch_utils import Conv1D
 
 from specdec_utils import MedusaHeads, ModelPair, load_pair
 
@@ -44,10 +47,35 @@ def pytest_collection_modifyitems(items):
         begun.add(function)
 
 
+class _Undrawn(GPT2Model):
+    """Draws no weights, and notes where in the stream of random numbers they would begin."""
+    begin = None
+
+    def _init_weights(self, module):
+        self.begin = torch.get_rng_state() if self.begin is None else self.begin
+
+
+def _draw_weights(model):
+    """Draw them in the order of today's `transformers`, whatever version runs: projections back into the residual stream twice."""
+    config = model.config
+
+    def draw(module):
+        if isinstance(module, nn.Linear):
+            nn.Linear(module.in_features, module.out_features, bias=False)  # the output matrix is made after the rest is drawn
+        if isinstance(module, (nn.Linear, nn.Embedding, Conv1D)):
+            nn.init.normal_(module.weight, std=config.initializer_range)
+        if hasattr(module, "c_proj"):
+            nn.init.normal_(module.c_proj.weight, std=config.initializer_range / math.sqrt(2 * config.n_layer))
+    model.apply(draw)
+
+
 def _gpt2(vocab_size, context, **sizes):
     config = GPT2Config(vocab_size=vocab_size, n_positions=context, tie_word_embeddings=False, bos_token_id=0,
                         eos_token_id=0, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, **sizes)
+    body = _Undrawn(config)
     model = GPT2LMHeadModel(config).float().eval()
+    torch.set_rng_state(body.begin)
+    _draw_weights(model)
     model.generation_config.eos_token_id = None  # runs go on to their length unless a test sets an EOS
     model.generation_config.pad_token_id = 0
     return model

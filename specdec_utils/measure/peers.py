@@ -48,6 +48,8 @@ def peer_generate(pair: ModelPair, prompt: Prompt, cfg: Cfg, peer: str) -> Gener
     before, verbosity = {name: getattr(drafting, name) for name in fixed}, transformers_logging.get_verbosity()
     if peer == "hf-lookup":
         options["prompt_lookup_num_tokens"] = cfg.draft_span
+        if not pair.eos_ids:  # which it fails without: an id that no text holds
+            options["eos_token_id"] = pair.vocab_size
     elif peer != "hf-greedy":
         options["assistant_model"] = pair.drafter
         if peer == "hf-assisted-fixed":

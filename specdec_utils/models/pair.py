@@ -2,8 +2,8 @@
 import copy
 
 from ..text.processors import eos_ids
+from .fit import check_fit, context_of
 from .medusa_heads import MedusaHeads
-from .memory import check_can_forget, context_of
 
 
 class ModelPair:
@@ -15,7 +15,8 @@ class ModelPair:
 
     Attributes: drafter, verifier, tokenizer, name, heads, device (str), vocab_size, context (positions that both models have;
     2**20 where neither has a limit), eos_ids (frozenset of int, from the verifier's generation config).
-    Raises ValueError if the vocabularies differ in size, the models lie on different devices, or one of them is recurrent.
+    Raises ValueError if the vocabularies differ in size, the models lie on different devices, or one of them does
+    not fit (see `check_fit`).
     """
 
     def __init__(self, drafter, verifier, tokenizer=None, name: str = "custom", heads: MedusaHeads | None = None):
@@ -26,7 +27,7 @@ class ModelPair:
         if other.device != verifier.device:
             raise ValueError(f"Drafter and verifier must lie on one device; they are on {other.device} and {verifier.device}.")
         for model in (other, verifier):
-            check_can_forget(model)
+            check_fit(model)
         if drafter is verifier:  # one model in both roles: a second module over the same weights, so that passes count by role
             drafter = copy.deepcopy(verifier, {id(t): t for t in (*verifier.parameters(), *verifier.buffers())})
         self.drafter, self.verifier = None if drafter is None else drafter.eval(), verifier.eval()

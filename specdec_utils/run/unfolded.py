@@ -17,11 +17,9 @@ class UnfoldedModel(CachedModel):
 
     @staticmethod
     def knows(model) -> bool:
-        """Can it not be given positions? Does it count places all the same, for ALiBi or GPT-Neo's local attention? Does it number
-        positions in a way of its own, as RoBERTa and its kin do?"""
+        """Can it not be given positions, or does it count places all the same: for ALiBi, or for GPT-Neo's local attention?"""
         return ("position_ids" not in inspect.signature(type(model).forward).parameters
-                or getattr(model.config, "alibi", False) or "local" in getattr(model.config, "attention_layers", ())
-                or any(hasattr(part, "create_position_ids_from_input_ids") for part in model.modules()))
+                or getattr(model.config, "alibi", False) or "local" in getattr(model.config, "attention_layers", ()))
 
     def __init__(self, model, capacity: int):
         super().__init__(model, capacity)

@@ -20,8 +20,8 @@ CONDA_PART = [entry for entry in ENVIRONMENT["dependencies"] if isinstance(entry
 PIP_PART = [entry for part in ENVIRONMENT["dependencies"] if isinstance(part, dict) for entry in part["pip"]]
 
 
-def pins() -> dict[str, str]:
-    lines = [line for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if line and not line.startswith("#")]
+def pins(file: str = "constraints.txt") -> dict[str, str]:
+    lines = [line for line in (ROOT / file).read_text("utf-8").splitlines() if line and not line.startswith("#")]
     found = dict(line.split("==") for line in lines)
     assert len(found) == len(lines)
     return {canonicalize_name(name): version for name, version in found.items()}
@@ -57,6 +57,17 @@ def test_pinned_version_is_allowed(name):
     version = pins()[name]
     assert REQUIREMENTS[name].specifier.contains(version)
     assert Version(version).local is None, "a local version such as +cpu exists on one index only"
+
+
+def test_lowest_versions_are_the_lower_bounds():
+    assert {name: f">={version}" for name, version in pins("constraints-lowest.txt").items()} == {
+        name: str(one.specifier) for name, one in REQUIREMENTS.items()}
+
+
+def test_ci_installs_the_lowest_versions_and_tests_with_them():
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert '.venv-lowest/bin/pip install --progress-bar off -c constraints-lowest.txt -e ".[test]"' in script
+    assert ".venv-lowest/bin/python -m pytest tests --ignore=tests/browser" in script
 
 
 def readme_commands() -> list[str]:

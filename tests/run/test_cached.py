@@ -4,6 +4,7 @@ from copy import deepcopy
 import pytest
 import torch
 import transformers
+from architectures import PLAIN, WINDOWED, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -269,43 +270,12 @@ def test_tree_logits_of_a_llama_equal_each_path_alone():
         torch.testing.assert_close(logits[node + 1], alone, atol=1e-10, rtol=0)
 
 
-@pytest.fixture(scope="module")
-def sliding():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = transformers.MistralForCausalLM(transformers.MistralConfig(
-            vocab_size=29, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
-            max_position_embeddings=64, sliding_window=4, bos_token_id=0, eos_token_id=0, pad_token_id=0)).eval()
-    model.generation_config.eos_token_id = None
-    return model
-
-
-def test_models_whose_cache_cannot_be_rolled_back_are_refused_in_one_sentence(sliding):
-    mamba = transformers.MambaForCausalLM(transformers.MambaConfig(vocab_size=29, hidden_size=16, state_size=4, num_hidden_layers=1))
-    for model in (sliding, mamba):
-        with pytest.raises(ValueError, match=f"^{type(model).__name__} keeps a sliding window or a recurrent state, and such a cache cannot "
-                                             "be rolled back: use method 'medusa_lite' or a model with full attention.$"):
-            cached_model(model, 8)
-
-
-def test_sliding_verifier_is_served_by_medusa_lite_alone(sliding, random_model, random_heads, reference, real_calls):
-    pair, prompt = ModelPair(random_model(2), sliding, heads=random_heads()), torch.tensor([IDS])
-    assert generate(pair, prompt, Cfg(max_new_tokens=8), "medusa_lite").new_ids == reference(sliding, prompt, 8)
-    calls = real_calls(pair)
-    for method in ("greedy", "one_pass", "tree", "lookup", "heads"):
-        with pytest.raises(ValueError, match="cannot be rolled back: use method 'medusa_lite'"):
-            generate(pair, prompt, Cfg(max_new_tokens=8), method)
-    assert calls == {"drafter": 0, "verifier": 0}
-
-
-def test_sliding_drafter_is_in_the_way_of_those_methods_only_that_use_it(sliding, random_model, random_heads, reference):
-    verifier, prompt = random_model(1), torch.tensor([IDS])
-    pair, expected = ModelPair(sliding, verifier, heads=random_heads()), reference(verifier, prompt, 8)
-    for method in ("greedy", "medusa_lite", "lookup", "heads"):
-        assert generate(pair, prompt, Cfg(max_new_tokens=8), method).new_ids == expected
-    for method in ("one_pass", "tree"):
-        with pytest.raises(ValueError, match="MistralForCausalLM keeps a sliding window"):
-            generate(pair, prompt, Cfg(max_new_tokens=8), method)
+def test_a_cache_that_drops_positions_is_refused_in_one_sentence():
+    sliding = tiny_model(WINDOWED["Mistral"])
+    with pytest.raises(ValueError, match="^MistralForCausalLM keeps a sliding window or a recurrent state, and such a cache cannot be "
+                                         "rolled back: use method 'medusa_lite' or a model with full attention.$"):
+        CachedModel(sliding, 8)
+    CachedModel(tiny_model(PLAIN["Llama"]), 8)
 
 
 @pytest.mark.parametrize("lean", [True, False])
