@@ -1,6 +1,6 @@
 """Small broken twins: faults that implementations of speculative sampling have had, each otherwise as it should be.
 
-`tests/test_rules.py` shows that the oracle which passes the package's rules notices every one of them.
+`tests/decode/test_mutants.py` shows that the oracle which passes the package's rules notices every one of them.
 """
 import operator
 
@@ -21,13 +21,13 @@ def _excess(p, q):
 # -- rules: (p, q, candidates) -> (accept, residuals)
 
 def resample_from_p(p, q, candidates):
-    """After a refusal draws from p, and not from norm((p - q)+)."""
+    """After a rejection draws from p, and not from norm((p - q)+)."""
     accept, residuals = RULES["with_replacement"](p, q, candidates)
     return accept, [p for _ in residuals]
 
 
 def q_not_renormalised(p, q, candidates):
-    """Takes a refused candidate out of q and leaves the rest as it is."""
+    """Takes a rejected candidate out of q and leaves the rest as it is."""
     accept, residuals = [], []
     for x in candidates:
         accept.append(min(1, p[x] / q[x]))

@@ -107,13 +107,20 @@ def deterministic(p, q, candidates):
 def typical_lossy(p, q, candidates, epsilon: float = 0.09):
     """Accept what is typical enough: p(x) > min(epsilon, sqrt(epsilon) exp(-H(p))). Cai et al. 2024 (Medusa, arXiv
     2401.10774), section 2.3.1. NOT lossless: what is written no longer has the verifier's distribution."""
-    weights = torch.as_tensor([float(x) for x in p] if not hasattr(p, "dtype") or p.dtype == object else p)
-    threshold = min(epsilon, math.sqrt(epsilon) * math.exp(-float(torch.special.entr(weights).sum())))
-    return [1.0 if p[x] > threshold else 0.0 for x in candidates], [p for _ in candidates]
+    weights = p if isinstance(p, torch.Tensor) else torch.tensor([float(x) for x in p], dtype=torch.float64)
+    entropy = float(torch.special.entr(weights).sum())
+    threshold = min(epsilon, math.sqrt(epsilon) * math.exp(-entropy))
+    accept = [float(p[x] > threshold) for x in candidates]
+    return accept, [p] * len(accept)
 
 
-RULES: dict[str, Callable] = {rule.__name__: rule for rule in (single_draft, with_replacement, without_replacement,
-                                                               deterministic, typical_lossy)}
+RULES: dict[str, Callable] = {
+    "single_draft": single_draft,
+    "with_replacement": with_replacement,
+    "without_replacement": without_replacement,
+    "deterministic": deterministic,
+    "typical_lossy": typical_lossy,
+}
 
 
 def accept_greedy(tree: TokenTree, choices: list[int]) -> tuple[list[int], int]:
@@ -142,11 +149,13 @@ def accept_sampled(tree: TokenTree, targets: torch.Tensor, lossy: bool = False,
     while True:
         p, children = targets[node + 1], tree.children.get(node, [])
         name, q = tree.drawn_from.get(node, ("deterministic", None))
-        accept, residuals = RULES["typical_lossy" if lossy else name](p, q, [tree.tokens[n] for n in children])
+        rule = RULES["typical_lossy" if lossy else name]
+        accept, residuals = rule(p, q, [tree.tokens[n] for n in children])
         for child, chance in zip(children, accept):
             if torch.rand((), dtype=torch.float64, generator=generator).item() < chance:  # "<": the number can be exactly 0
                 path.append(child)
                 node = child
                 break
         else:
-            return path, int(torch.multinomial(residuals[-1] if residuals else p, 1, generator=generator))
+            left = residuals[-1] if residuals else p
+            return path, int(torch.multinomial(left, 1, generator=generator))

@@ -24,7 +24,8 @@ class Run:
     cache, the drafter, how far to draft."""
 
     def __init__(self, pair: ModelPair, ids: list[int], cfg: Cfg, method: str, end: int):
-        self.pair, self.ids, self.cfg, self.method, self.span = pair, ids, cfg, method, cfg.draft_span
+        self.pair, self.ids, self.cfg = pair, ids, cfg
+        self.span = cfg.draft_span
         self.longest = 2 * cfg.draft_span if cfg.adaptive_span else cfg.draft_span
         self.generator = torch.Generator().manual_seed(cfg.seed)  # on the CPU: the same numbers on every device
         self.processors = logits_processors(pair.verifier.generation_config, cfg, ids, end, pair.device)
@@ -33,15 +34,12 @@ class Run:
             self.verifier = cached_model(pair.verifier, end + nodes, cfg.lean)
             self.draft = DRAFTERS[method](pair, cfg, end + nodes, nodes, self.processors, self.generator)
 
-    def calls(self) -> tuple[int, int]:
-        """Forward passes so far: the verifier's and the drafter's."""
-        return self.verifier.calls, self.draft.calls
-
 
 @torch.inference_mode()
 def cached_step(run: Run, room: int) -> Step:
     """One step of every cached method, at most `room` tokens: propose, verify, accept, advance."""
-    cfg, base, calls = run.cfg, len(run.ids), run.calls()
+    cfg, base = run.cfg, len(run.ids)
+    verifier_calls, drafter_calls = run.verifier.calls, run.draft.calls
     # propose: one token fewer than there is room for, since the verifier adds one of its own
     tree = run.draft.propose(run.ids, min(run.span, room - 1))
     # verify: one pass gives the logits after the context and after every node, each row processed by its own path
@@ -61,18 +59,22 @@ def cached_step(run: Run, room: int) -> Step:
     hidden = run.verifier.hidden
     if hidden is not None:  # of what was read of the context, and of the path
         read = len(hidden) - len(tree)
-        hidden = hidden[[*range(read), *(read + node for node in path)]]
+        rows = [*range(read), *(read + node for node in path)]
+        hidden = hidden[rows]
     run.draft.advance(base, path, hidden)
     if cfg.adaptive_span and len(tree):
         run.span = next_span(run.span, len(path), 1 + max(tree.depths()), run.longest)
     step = cached_record(base, tree, path, extra, choices, probs, cfg.debug)
-    step.verifier_calls, step.drafter_calls = (now - before for now, before in zip(run.calls(), calls))
+    step.verifier_calls = run.verifier.calls - verifier_calls
+    step.drafter_calls = run.draft.calls - drafter_calls
     return step
 
 
 def _medusa_lite_step(run: Run, room: int) -> Step:
     ids = torch.tensor([run.ids], device=run.pair.device)
-    return medusa_step(run.pair, ids, replace(run.cfg, max_new_tokens=room), run.processors, run.generator)[1]
+    cfg = replace(run.cfg, max_new_tokens=room)
+    _, step = medusa_step(run.pair, ids, cfg, run.processors, run.generator)
+    return step
 
 
 def generate(pair: ModelPair, prompt: Prompt, cfg: Cfg | None = None, method: str | None = None) -> Generation:
@@ -101,9 +103,10 @@ def generate(pair: ModelPair, prompt: Prompt, cfg: Cfg | None = None, method: st
     run = Run(pair, row, cfg, method, end)
     while reason is None and len(run.ids) < end:
         step = advance(run, end - len(run.ids))
-        ends = [i for i, token in enumerate(step.new_ids) if token in eos]
-        if ends:
-            step.new_ids, reason = step.new_ids[:ends[0] + 1], "eos"
+        last = next((i for i, token in enumerate(step.new_ids) if token in eos), None)
+        if last is not None:
+            del step.new_ids[last + 1:]
+            reason = "eos"
         run.ids += step.new_ids
         steps.append(step)
     seconds = time.perf_counter() - began
@@ -114,8 +117,16 @@ def generate(pair: ModelPair, prompt: Prompt, cfg: Cfg | None = None, method: st
     if reason is None:
         reason = "length" if len(run.ids) - start == cfg.max_new_tokens else "context"
     text = decode_output(pair, prompt, run.ids, start)
-    return Generation(text, run.ids[:start], run.ids[start:], steps, sum(step.verifier_calls for step in steps),
-                      sum(step.drafter_calls for step in steps), seconds, reason, method)
+    return Generation(
+        text=text,
+        prompt_ids=run.ids[:start],
+        new_ids=run.ids[start:],
+        steps=steps,
+        verifier_calls=sum(step.verifier_calls for step in steps),
+        drafter_calls=sum(step.drafter_calls for step in steps),
+        seconds=seconds,
+        finish_reason=reason,
+        method=method)
 
 
 def medusa_generate(pair: ModelPair, prompt: Prompt, cfg: Cfg | None = None) -> Generation:

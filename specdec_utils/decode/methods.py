@@ -32,10 +32,12 @@ def fitting_rules(method: str, cfg: Cfg) -> set[str]:
     laws = DRAFTERS[method].laws(cfg) if method in DRAFTERS else {"without_replacement"}
     if not laws:
         return {"auto"}
-    if len(laws) > 1:
-        return {"auto", "typical_lossy"}  # now one law, now the other
-    alone = {"single_draft"} if laws == {"with_replacement"} and cfg.topk_branch == 1 else set()
-    return {"auto", "typical_lossy"} | laws | alone
+    fits = {"auto", "typical_lossy"}
+    if len(laws) == 1:  # else now one law, now the other
+        fits |= laws
+    if laws == {"with_replacement"} and cfg.topk_branch == 1:
+        fits.add("single_draft")
+    return fits
 
 
 def check_method(pair: ModelPair, cfg: Cfg, method: str) -> None:

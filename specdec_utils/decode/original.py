@@ -43,12 +43,17 @@ def _try_branch(pair: ModelPair, ids: torch.Tensor, branch: Branch, processors: 
         return choices[-1]
 
     new_ids, accepted, mismatched = accept_until_mismatch(pair.verifier, ids, branch, choose)
-    return new_ids, BranchRecord(
-        tokens=list(branch), draft_probs=branch.probs, choices=choices,
-        choice_probs=[float(p[c]) for p, c in zip(distributions, choices)],
-        verifier_probs=[float(p[t]) for p, t in zip(distributions, branch)],
-        accepted=len(accepted), mismatched=mismatched, score=score_branch(accepted, mismatched),
+    record = BranchRecord(
+        tokens=list(branch),
+        draft_probs=branch.probs,
+        choices=choices,
+        choice_probs=[float(p[choice]) for p, choice in zip(distributions, choices)],
+        verifier_probs=[float(p[token]) for p, token in zip(distributions, branch)],
+        accepted=len(accepted),
+        mismatched=mismatched,
+        score=score_branch(accepted, mismatched),
         distributions=distributions if debug else [])
+    return new_ids, record
 
 
 @torch.inference_mode()
@@ -70,15 +75,23 @@ def medusa_step(pair: ModelPair, ids: torch.Tensor, cfg: Cfg, processors: Logits
         raise ValueError(f"The context is full: {ids.shape[1]} of {pair.context} positions are taken.")
     span = min(cfg.draft_span, cfg.max_new_tokens, room)
     if processors is None:
-        config, end = pair.verifier.generation_config, ids.shape[1] + min(cfg.max_new_tokens, room)
+        config = pair.verifier.generation_config
+        end = ids.shape[1] + min(cfg.max_new_tokens, room)
         check_settings(config, cfg)
         processors = logits_processors(config, cfg, ids[0].tolist(), end, pair.device)
     with count_calls(pair) as calls:
         branches = drafter_propose(pair.drafter, ids, cfg.topk_branch, span, cfg.temperature, cfg.top_p, generator)
         tried = [_try_branch(pair, ids, branch, processors, cfg.debug) for branch in branches]
-    best = max(range(len(tried)), key=lambda i: tried[i][1].score)
-    new_ids, record = tried[best]
-    step = Step(context=ids.shape[1], branches=[record for _, record in tried], best=best,
-                new_ids=new_ids[0, ids.shape[1]:].tolist(), extra=record.choices[-1] if record.mismatched else None,
-                verifier_calls=calls["verifier"], drafter_calls=calls["drafter"])
-    return new_ids, step
+    texts = [text for text, _ in tried]
+    records = [record for _, record in tried]
+    scores = [record.score for record in records]
+    best = scores.index(max(scores))
+    step = Step(
+        context=ids.shape[1],
+        branches=records,
+        best=best,
+        new_ids=texts[best][0, ids.shape[1]:].tolist(),
+        extra=records[best].choices[-1] if records[best].mismatched else None,
+        verifier_calls=calls["verifier"],
+        drafter_calls=calls["drafter"])
+    return texts[best], step

@@ -36,16 +36,18 @@ class TokenTree:
         """
         tree = cls()
         for branch in branches:
-            node = ROOT
-            for token, prob in zip(branch, getattr(branch, "probs", [1.0] * len(branch))):
+            node, probs = ROOT, getattr(branch, "probs", [1.0] * len(branch))
+            for token, prob in zip(branch, probs):
                 node = tree.add(node, token, prob, merge)
         return tree
 
     def add(self, parent: int, token: int, prob: float = 1.0, merge: bool = True) -> int:
         """The child of `parent` that holds `token`: an existing one if there is one (and `merge`), else a new node."""
         siblings = self.children.setdefault(parent, [])
-        node = next((n for n in siblings if self.tokens[n] == token), None) if merge else None
-        if node is None:
+        alike = [node for node in siblings if self.tokens[node] == token]
+        if merge and alike:
+            node = alike[0]
+        else:
             node = len(self.tokens)
             self.tokens.append(token)
             self.parents.append(parent)
@@ -83,12 +85,13 @@ class TokenTree:
     def mask(self, first: int = 0) -> torch.Tensor:
         """BoolTensor [n - first, n]: a row for each node from `first` on, True at the node and at its ancestors, which is all
         of the tree that it attends to."""
-        rows = [[False] * len(self) for _ in range(first, len(self))]
-        for row, node in zip(rows, range(first, len(self))):
-            while node != ROOT:
-                row[node] = True
-                node = self.parents[node]
-        return torch.tensor(rows, dtype=torch.bool).view(len(self) - first, len(self))
+        rows = []
+        for node in range(first, len(self)):
+            row = [False] * len(self)
+            for seen in self.path(node):
+                row[seen] = True
+            rows.append(row)
+        return torch.tensor(rows, dtype=torch.bool).view(len(rows), len(self))
 
     def is_chain(self) -> bool:
         """Is it a single branch (or empty), so that the ordinary causal mask and positions serve?"""

@@ -29,8 +29,12 @@ class Cfg:
     repetition_penalty (> 0) and no_repeat_ngram_size act on the verifier as they do in `transformers`; at their defaults, 1 and
     0, what the verifier's generation_config says about them holds.
     topk_branch: branches a step. draft_span: tokens a branch. do_sample: write what the verifier samples (at temperature
-    and top_p) in place of its greedy text. debug: keep the verifier's full distribution at every node in the records, and
+    and top_p) in place of its greedy text. seed: each run draws from a generator of its own, seeded with it; torch's global
+    random numbers are neither read nor moved. debug: keep the verifier's full distribution at every node in the records, and
     print each step.
+
+    Whatever else the verifier's generation_config asks for is honoured in every method, at each node of a tree behind its own
+    path, or refused in one sentence when a run begins (see `processors.check_settings`).
 
     draft: how the drafter's tokens are found. "branches": first tokens drawn without replacement, each continued greedily,
     as in the original notebook. "paths": `topk_branch` independent samples of the drafter. "top": at each depth the

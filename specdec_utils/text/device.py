@@ -11,13 +11,13 @@ def pick_device() -> str:
     Raises RuntimeError if SPECDEC_DEVICE names a device that this machine does not have.
     """
     wanted = os.environ.get("SPECDEC_DEVICE")
-    if wanted:
-        return check_device(wanted)
-    if torch.backends.mps.is_available():
-        return "mps"
-    if torch.cuda.is_available():
-        return "cuda"
-    return "cpu"
+    return check_device(wanted) if wanted else _kinds()[0]
+
+
+def _kinds() -> list[str]:
+    """The kinds of device that this machine has, the fastest first."""
+    there = {"mps": torch.backends.mps.is_available(), "cuda": torch.cuda.is_available(), "cpu": True}
+    return [kind for kind in there if there[kind]]
 
 
 def check_device(name: str) -> str:
@@ -26,11 +26,11 @@ def check_device(name: str) -> str:
     Raises RuntimeError, one sentence, if it has not.
     """
     kind, _, index = str(name).partition(":")
-    number = int(index) if index.isdigit() else 0
-    there = {"cpu": not index, "mps": torch.backends.mps.is_available() and not index,
-             "cuda": torch.cuda.is_available() and (not index or (index.isdigit() and number < torch.cuda.device_count()))}
-    if not there.get(kind, False):
-        have = [kind for kind in ("mps", "cuda", "cpu") if there[kind] or kind == "cpu"]
+    have = _kinds()
+    there = kind in have
+    if there and index:  # only GPUs are numbered
+        there = kind == "cuda" and index.isdigit() and int(index) < torch.cuda.device_count()
+    if not there:
         raise RuntimeError(f"Device {name!r} is not on this machine; use one of {have}.")
     return str(name)
 

@@ -38,7 +38,8 @@ class _Text:
     @property
     def begin(self) -> int:
         """Where the text begins that `begin_suppress_tokens` is about: behind a beginning that is forced."""
-        return self.start + 1 if self.start == 1 and self.forced_bos else self.start
+        bos_comes = self.forced_bos and self.start == 1  # `transformers` forces it as the second token of a text, or never
+        return self.start + bos_comes
 
 
 # Honoured, in the order in which `generate` applies them: how the processor for a value is made.
@@ -97,7 +98,8 @@ def _is_set(field: str, value: object) -> bool:
 
 def _settings(config: GenerationConfig) -> dict[str, object]:
     """What `config` asks for, by field."""
-    return {field: value for field, value in vars(config).items() if not field.startswith("_") and _is_set(field, value)}
+    public = {field: value for field, value in vars(config).items() if not field.startswith("_")}
+    return {field: value for field, value in public.items() if _is_set(field, value)}
 
 
 def check_settings(config: GenerationConfig, cfg: Cfg) -> None:
@@ -127,16 +129,25 @@ def logits_processors(config: GenerationConfig, cfg: Cfg, prompt: list[int], end
     if config.min_new_tokens is not None:  # even 0, as in `generate`
         wanted.pop("min_length", None)
     if not eos:
-        wanted = {field: value for field, value in wanted.items() if field not in ABOUT_EOS}
-    text = _Text(torch.tensor([prompt], dtype=torch.long, device=device), end,
-                 torch.tensor(eos, device=device) if eos else None, "forced_bos_token_id" in wanted)
-    return LogitsProcessorList(make(wanted[field], text) for field, make in HONOURED.items() if field in wanted)
+        for field in ABOUT_EOS:
+            wanted.pop(field, None)
+    text = _Text(
+        prompt=torch.tensor([prompt], dtype=torch.long, device=device),
+        end=end,
+        eos=torch.tensor(eos, device=device) if eos else None,
+        forced_bos="forced_bos_token_id" in wanted)
+    ordered = [field for field in HONOURED if field in wanted]
+    return LogitsProcessorList(HONOURED[field](wanted[field], text) for field in ordered)
 
 
 def process_logits(logits: torch.Tensor, contexts: Iterable[list[int]], processors: LogitsProcessorList) -> torch.Tensor:
     """Logits [n, V], each row processed behind its own context: n lists of ids, a node's path in the tree included."""
     if not processors:
         return logits
-    logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits  # as `generate` does
-    rows = [processors(torch.tensor([context], device=logits.device), row[None]) for row, context in zip(logits, contexts)]
+    if logits.dtype in (torch.float16, torch.bfloat16):
+        logits = logits.float()  # as `generate` does
+    rows = []
+    for row, context in zip(logits, contexts):
+        ids = torch.tensor([context], device=logits.device)
+        rows.append(processors(ids, row[None]))
     return torch.cat(rows)

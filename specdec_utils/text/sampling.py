@@ -36,7 +36,8 @@ def next_distribution(logits: torch.Tensor, temperature: float, top_p: float | N
 
     The same law as `transformers` samples with at this temperature and top_p (and `top_k=0`).
     """
-    logits = logits.cpu() if logits.device.type == "mps" else logits  # which has no float64
+    if logits.device.type == "mps":  # which has no float64
+        logits = logits.cpu()
     probs = softmax_with_temperature(logits.double(), temperature)
     if top_p is None or top_p == 1:
         return probs

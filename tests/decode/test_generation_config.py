@@ -1,10 +1,12 @@
 """Greedy output is `verifier.generate(do_sample=False)` under whatever the verifier's generation_config says, by every method."""
+import warnings
 from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
-from transformers import CompileConfig
+from transformers import CompileConfig, LogitsProcessorList, MinLengthLogitsProcessor
 
 from specdec_utils import METHODS, Cfg, ModelPair, diagnose, generate, last_token_logits, medusa_step, penalize
 from specdec_utils.decode.methods import check_method, methods_of
@@ -13,7 +15,9 @@ from specdec_utils.text.processors import CUTS, HONOURED, UNUSED
 
 PROMPT = torch.tensor([[5, 17, 3, 9]])
 CFG = Cfg(max_new_tokens=16, draft_span=4, topk_branch=3, temperature=2.0, top_p=1.0)
-WAYS = [(method, CFG) for method in METHODS] + [("tree", replace(CFG, draft=draft)) for draft in ("branches", "paths")]
+FEWER = {"medusa_lite": replace(CFG, draft_span=2, topk_branch=2)}  # its passes are many, and all from scratch
+WAYS = {method: (method, FEWER.get(method, CFG)) for method in METHODS}
+WAYS |= {f"tree, {draft}": ("tree", replace(CFG, draft=draft)) for draft in ("branches", "paths")}
 
 # Under each of these the random verifier writes something else than it does without it: (value, EOS, prompt).
 LONE, REPEATED = torch.tensor([[5]]), torch.tensor([[28, 7, 21, 5, 17, 3, 9]])
@@ -37,7 +41,7 @@ UNUSED_VALUES = {
     "speculation_type": "dflash"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def configured(random_pairs):
     """configured(kind="random", eos=None, **settings): a pair whose verifier has these settings in its generation_config."""
     def make(kind="random", eos=None, **settings):
@@ -50,38 +54,88 @@ def configured(random_pairs):
 
 def expected(pair, prompt=PROMPT, n=CFG.max_new_tokens, **options):
     """The new tokens that `transformers` generates greedily under the verifier's own generation_config."""
-    out = pair.verifier.generate(prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=n,
-                                 return_dict_in_generate=False, **options)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Unfeasible length constraints")  # a run may be shorter than min_new_tokens
+        out = pair.verifier.generate(prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=n,
+                                     return_dict_in_generate=False, **options)
     return out[0, prompt.shape[1]:].tolist()
 
 
-@pytest.mark.parametrize("method, cfg", WAYS)
-@pytest.mark.parametrize("field", HONOURED)
-def test_honoured_setting_gives_what_generate_gives(configured, field, method, cfg):
-    value, eos, prompt = HONOURED_VALUES[field]
-    without, pair = configured(eos=eos), configured(eos=eos, **{field: value})
-    if field == "remove_invalid_values":
-        for each in (without, pair):
-            each.verifier.lm_head.weight.data[13] = float("nan")
-    written = generate(pair, prompt, cfg, method).new_ids
-    assert written == expected(pair, prompt) != expected(without, prompt)
+@pytest.fixture(scope="module")
+def honoured(configured):
+    """honoured(field): a pair with the setting, a prompt, and what `transformers` writes with the setting and without it."""
+    @cache
+    def case(field):
+        value, eos, prompt = HONOURED_VALUES[field]
+        pair, without = configured(eos=eos, **{field: value}), configured(eos=eos)
+        if field == "remove_invalid_values":
+            for each in (pair, without):
+                each.verifier.lm_head.weight.data[13] = float("nan")
+        return pair, prompt, expected(pair, prompt), expected(without, prompt)
+    return case
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("field", HONOURED_VALUES)
+def test_honoured_setting_gives_what_generate_gives(honoured, field, way):
+    method, cfg = WAYS[way]
+    pair, prompt, wanted, without = honoured(field)
+    assert generate(pair, prompt, cfg, method).new_ids == wanted != without
+
+
+@pytest.fixture(scope="module")
+def many(configured):
+    """Pairs by kind, over verifiers with many settings, and what `transformers` writes with them, by number of tokens."""
+    pairs = {kind: configured(kind, eos=[21, 2], repetition_penalty=1.2, no_repeat_ngram_size=2, suppress_tokens=[19],
+                              begin_suppress_tokens=[28], bad_words_ids=[[7, 21]], min_new_tokens=5, forced_eos_token_id=2,
+                              exponential_decay_length_penalty=(9, 1.05), sequence_bias={(22,): 1.5})
+             for kind in ("random", "right", "wrong")}
+    return pairs, {n: expected(pairs["random"], n=n) for n in (1, 2, 7, 16)}
 
 
 @pytest.mark.parametrize("kind", ["random", "right", "wrong"])
-@pytest.mark.parametrize("method, cfg", WAYS)
-def test_many_settings_at_once_do_too(configured, kind, method, cfg):
-    pair = configured(kind, eos=[21, 2], repetition_penalty=1.2, no_repeat_ngram_size=2, suppress_tokens=[19], begin_suppress_tokens=[28],
-                      bad_words_ids=[[7, 21]], min_new_tokens=5, forced_eos_token_id=2, exponential_decay_length_penalty=(9, 1.05),
-                      sequence_bias={(22,): 1.5})
-    for n in (1, 2, 7, 16):
-        assert generate(pair, PROMPT, replace(cfg, max_new_tokens=n), method).new_ids == expected(pair, n=n)
+@pytest.mark.parametrize("way", WAYS)
+def test_many_settings_at_once_do_too(many, kind, way):
+    (method, cfg), (pairs, wanted) = WAYS[way], many
+    for n in wanted:
+        assert generate(pairs[kind], PROMPT, replace(cfg, max_new_tokens=n), method).new_ids == wanted[n]
+
+
+@pytest.mark.parametrize("minimum", ["min_length", "min_new_tokens"])  # each of the two in turn: together, the second one counts
+def test_processors_stand_in_the_order_of_generate(configured, monkeypatch, minimum):
+    others = set(HONOURED_VALUES) - {"min_length", "min_new_tokens"}
+    pair, seen = configured(eos=21, **{field: HONOURED_VALUES[field][0] for field in {*others, minimum}}), []
+    process = LogitsProcessorList.__call__
+    monkeypatch.setattr(LogitsProcessorList, "__call__", lambda self, *args, **options:
+                        seen.append([type(processor) for processor in self]) or process(self, *args, **options))
+    expected(pair, n=1)
+    generate(pair, PROMPT, replace(CFG, max_new_tokens=1))
+    theirs, ours = seen
+    if minimum == "min_new_tokens":  # which `generate` turns into a min_length besides
+        theirs.remove(MinLengthLogitsProcessor)
+    assert ours == theirs and len(ours) == len(others) + 1
+
+
+def test_every_honoured_setting_is_among_those_tried():
+    assert set(HONOURED_VALUES) == set(HONOURED)
+
+
+@pytest.mark.parametrize("eos, prompt, settings", [
+    (None, PROMPT, dict(min_length=14)), (None, PROMPT, dict(min_new_tokens=9)),  # no EOS to keep back
+    (21, PROMPT, dict(min_length=14, min_new_tokens=0)), (21, PROMPT, dict(min_length=5, min_new_tokens=9)),
+    (None, LONE, dict(forced_bos_token_id=11, begin_suppress_tokens=[11, 22])),  # suppressed behind the forced token
+    (None, PROMPT, dict(forced_bos_token_id=11, begin_suppress_tokens=[28]))])  # a text that has its beginning
+def test_settings_that_depend_on_one_another_do_too(configured, eos, prompt, settings):
+    pair = configured(eos=eos, **settings)
+    for method, cfg in WAYS.values():
+        assert generate(pair, prompt, cfg, method).new_ids == expected(pair, prompt)
 
 
 def test_trees_of_these_tests_branch(configured):
     """Per node and its own path: a tree whose nodes all stood behind one path would show nothing."""
     pair = configured(repetition_penalty=1.6, no_repeat_ngram_size=2)
-    for _, cfg in WAYS[-2:]:
-        steps = generate(pair, PROMPT, cfg).steps
+    for way in ("tree, branches", "tree, paths"):
+        steps = generate(pair, PROMPT, WAYS[way][1]).steps
         assert any(len(step.tree.leaves()) > 1 and not step.tree.is_chain() for step in steps)
 
 
@@ -110,12 +164,17 @@ def test_penalties_of_cfg_count_as_arguments_of_generate(configured, own, given,
     assert written == expected(pair, **given) != expected(pair)
 
 
+@pytest.fixture(scope="module")
+def plain(configured):
+    return expected(configured())
+
+
 @pytest.mark.parametrize("field", sorted((UNUSED | set(CUTS)) - {"eos_token_id"}))
-def test_setting_without_effect_has_none_on_either_side(configured, field):
-    pair, plain = configured(**{field: UNUSED_VALUES[field]}), expected(configured())
-    assert plain == expected(pair)
+def test_setting_without_effect_has_none_on_either_side(configured, plain, field):
+    pair = configured(**{field: UNUSED_VALUES[field]})
+    assert expected(pair) == plain
     for method in METHODS:
-        assert generate(pair, PROMPT, CFG, method).new_ids == plain
+        assert generate(pair, PROMPT, replace(FEWER["medusa_lite"], max_new_tokens=7), method).new_ids == plain[:7]
 
 
 # -- refusals
@@ -166,6 +225,14 @@ def test_step_of_the_original_called_by_hand_follows_the_configuration(configure
     pair = configured(suppress_tokens=[28, 7], begin_suppress_tokens=[19], repetition_penalty=1.6)
     _, step = medusa_step(pair, PROMPT, CFG)
     assert step.new_ids == expected(pair)[:len(step.new_ids)]
+
+
+def test_step_of_the_original_called_by_hand_forces_the_eos_where_length_or_context_end(configured):
+    pair = configured("right", forced_eos_token_id=11)
+    for length, most in ((4, 3), (61, 9)):
+        prompt = torch.randint(0, 29, (1, length), generator=torch.Generator().manual_seed(0))
+        _, step = medusa_step(pair, prompt, replace(CFG, max_new_tokens=most, temperature=0))
+        assert step.new_ids == expected(pair, prompt, n=3) and step.new_ids[-1] == 11
 
 
 @pytest.mark.parametrize("peer", PEERS)

@@ -1,36 +1,24 @@
-"""The sampling rules are exact: every draft, every decision and every random number enumerated, and the sum compared with p."""
+"""The sampling rules are exact: every draft and every decision enumerated, and the sum compared with p."""
 import itertools
 import math
 from fractions import Fraction
 from functools import partial
 
-import mutants
-import numpy as np
 import oracle
 import pytest
 import torch
+from distributions import DISJOINT, EQUAL, ONE_HOT, REVERSED, SURE, TABLES, distributions
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oracle import LAWS, check_rule, check_walk, distance, fractions, outcome
 from scipy.stats import entropy
 
-from specdec_utils import ROOT, RULES, Cfg, TokenTree, accept_sampled, draft_tree, next_distribution
+from specdec_utils import RULES, accept_sampled
 
 LOSSLESS = sorted(set(RULES) - {"typical_lossy"})
 KINDS = {"numpy": lambda d: d.astype(float), "torch": lambda d: torch.tensor(d.astype(float))}
-
-
-def distributions(size):
-    return st.lists(st.integers(0, 9), min_size=size, max_size=size).filter(any).map(lambda w: fractions(*w))
-
-
 pairs = st.integers(5, 6).flatmap(lambda size: st.tuples(distributions(size), distributions(size)))
 small_pairs = st.tuples(distributions(5), distributions(5))
-EQUAL = fractions(1, 2, 3, 4, 6), fractions(1, 2, 3, 4, 6)
-REVERSED = fractions(1, 2, 3, 4, 6), fractions(6, 4, 3, 2, 1)
-DISJOINT = fractions(1, 2, 0, 0, 0, 4), fractions(0, 0, 3, 1, 1, 0)
-ONE_HOT = fractions(0, 0, 1, 0, 0), fractions(0, 1, 0, 0, 0)
-SURE = fractions(0, 0, 1, 0, 0), fractions(1, 1, 1, 1, 1)
 
 
 def special_pairs(test):
@@ -39,7 +27,7 @@ def special_pairs(test):
     return test
 
 
-# -- one position
+# -- lossless
 
 def test_every_lossless_rule_has_its_law_of_drafting_in_the_oracle():
     assert sorted(LAWS) == LOSSLESS
@@ -166,161 +154,3 @@ def test_typical_acceptance_is_biased_along_a_walk():
     check_walk(accept_sampled, oracle.paths, *TABLES["apart"], 1)
     with pytest.raises(AssertionError, match="off by 0.2656 in total variation"):
         check_walk(partial(accept_sampled, lossy=True), oracle.paths, *TABLES["apart"], 1, tolerance=1e-12)
-
-
-# -- the walk down a tree, in fractions: `accept_sampled` itself, its random numbers enumerated
-
-def rolled(weights, by):
-    return np.array([fractions(*np.roll(weights, by * token).tolist()) for token in range(len(weights))])
-
-
-TABLES = {  # verifier's and drafter's distribution behind each token
-    "apart": (rolled([1, 2, 3, 4, 6], 1), rolled([6, 4, 3, 2, 1], 2)),
-    "equal": (rolled([1, 2, 3, 4, 6], 1), rolled([1, 2, 3, 4, 6], 1)),
-    "with zeros": (rolled([0, 8, 4, 2, 2], 1), rolled([4, 0, 8, 0, 4], 2)),
-    "disjoint": (rolled([8, 0, 0, 4, 4], 0), rolled([0, 8, 8, 0, 0], 0))}
-
-
-@pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("draft, k", [("branches", 1), ("branches", 2), ("paths", 1), ("best", 1), ("best", 2), ("best", 3)])
-def test_two_drafted_levels_leave_the_joint_of_three_tokens_exactly_as_it_was(table, draft, k):
-    check_walk(accept_sampled, oracle.DRAFTS[draft], *TABLES[table], k)
-
-
-@pytest.mark.parametrize("draft, k", [("branches", 2), ("paths", 1), ("best", 2)])
-@settings(max_examples=5)
-@given(st.lists(distributions(5), min_size=10, max_size=10))
-def test_on_random_tables_they_do_too(draft, k, rows):
-    check_walk(accept_sampled, oracle.DRAFTS[draft], np.array(rows[:5]), np.array(rows[5:]), k)
-
-
-@pytest.mark.parametrize("draft, k", [("branches", 3), ("paths", 2)])
-def test_more_branches_than_two_and_shared_nodes_do_too(draft, k):
-    check_walk(accept_sampled, oracle.DRAFTS[draft], *TABLES["with zeros"], k)
-
-
-@pytest.mark.parametrize("draft", oracle.DRAFTS)
-def test_random_numbers_of_a_computer_change_nothing_either(draft):
-    """They are multiples of 2^-53, and can be exactly 0."""
-    p = rolled([0, 8, 4, 2, 2], 1)
-    q = rolled([4, 4, 4, 2, 2], 3)
-    check_walk(accept_sampled, oracle.DRAFTS[draft], p, q, 1, grid=2 ** 53)
-
-
-def test_number_zero_does_not_accept_a_token_that_the_verifier_rules_out(monkeypatch):
-    monkeypatch.setattr(torch, "rand", lambda *size, generator, **options: torch.zeros(*size, **options))
-    targets = torch.tensor([[0.5, 0.5, 0, 0, 0], [0, 0, 0, 0, 1.0]], dtype=torch.float64)
-    path, extra = accept_sampled(TokenTree.from_branches([[3]]), targets)
-    assert path == [] and extra in (0, 1)
-    tree = TokenTree.from_branches([[3]])
-    tree.drawn_from[ROOT] = "with_replacement", torch.full((5,), 0.2, dtype=torch.float64)
-    assert accept_sampled(tree, targets)[0] == []
-
-
-# -- the package's own drafting, in float64, its random numbers enumerated as well
-
-class Table:
-    """A drafter behind the interface of a cached model: the distribution of the next token is a row of a table."""
-
-    length = 0
-
-    def __init__(self, rows):
-        self.logits = torch.tensor(rows.astype(float)).log()
-
-    def feed(self, tokens, wanted=None, positions=None, mask=None):
-        return self.logits[tokens[-(wanted or 1):]]
-
-
-@pytest.mark.parametrize("draft, k, options", [
-    ("branches", 2, {}), ("branches", 3, dict(top_p=0.6)), ("branches", 2, dict(temperature=0.7)),
-    ("branches", 3, dict(draft_confidence=0.1)), ("paths", 1, {}), ("paths", 2, dict(top_p=0.6)),
-    ("paths", 2, dict(draft_confidence=0.25, top_p=0.8)), ("top", 3, {}), ("top", 3, dict(draft_confidence=0.1))])
-def test_every_way_of_drafting_leaves_the_joint_of_three_tokens_as_it_was(draft, k, options):
-    cfg = Cfg(**{"do_sample": True, "temperature": 1.0, "top_p": 1.0, "topk_branch": k, **options})
-    drafter = Table(TABLES["apart"][1])
-    p = next_distribution(Table(TABLES["apart"][0]).logits, cfg.temperature, cfg.top_p)  # the verifier's own nucleus
-    shapes = set()
-
-    def run():
-        tree = draft_tree(drafter, [0], cfg, draft, span=2)
-        shapes.add((len(tree), len(tree.leaves())))
-        path, extra = accept_sampled(tree, p[[0, *tree.tokens]])
-        return *(tree.tokens[node] for node in path), extra
-    oracle.check_joint(oracle.outcomes(run), lambda tokens: p[tokens[-1] if tokens else 0].tolist(), 3, tolerance=1e-12)
-    assert max(shapes) > (2, 1) or k == 1
-
-
-# -- mutants: the same checks fail on each historical fault
-
-BIAS_AT_ONE_POSITION = {  # total variation distance from p = (1, 2, 3, 4, 6) / 16, drafted from q = (6, 4, 3, 2, 1) / 16
-    "resample from p": Fraction(21, 128),
-    "greedy draft judged with a soft q": Fraction(109, 336),
-    "raw q after top-k drafting": Fraction(5, 52),
-    "q not renormalised": Fraction(10379, 149058),
-    "siblings sorted by id": Fraction(16462301, 52972920),
-    "siblings sorted by probability": Fraction(16462301, 52972920),
-    "low-confidence draft dropped after the fact": Fraction(5, 64),
-    "best of k without correction": Fraction(483, 2048)}
-
-
-@pytest.mark.parametrize("name", mutants.AT_ONE_POSITION)
-def test_the_check_fails_on_each_mutant_of_a_rule_by_the_stated_bias(name):
-    law, rule, k = mutants.AT_ONE_POSITION[name]
-    p, q = REVERSED
-    with pytest.raises(AssertionError, match=f"off by {float(BIAS_AT_ONE_POSITION[name]):.4f} in total variation"):
-        check_rule(rule, law, p, q, k, tolerance=1e-12)
-    written, _ = outcome(rule, p, q, law(q.tolist(), k))
-    assert distance(written, p) == BIAS_AT_ONE_POSITION[name] and sum(written) == 1
-
-
-def share_noticed(name, size):
-    """In how many of 40 random pairs of distributions over `size` tokens the mutant writes anything but p."""
-    (law, rule, k), random = mutants.AT_ONE_POSITION[name], np.random.default_rng(0)
-    noticed = 0
-    for _ in range(40):
-        p, q = (fractions(*random.integers(1, 10, size).tolist()) for _ in range(2))
-        written, _ = outcome(rule, p, q, law(q.tolist(), k))
-        noticed += written != p.tolist()
-    return noticed / 40
-
-
-@pytest.mark.parametrize("name", mutants.AT_ONE_POSITION)
-def test_five_tokens_show_each_of_them_nearly_always(name):
-    assert share_noticed(name, 5) >= 0.8
-
-
-def test_three_tokens_would_mostly_hide_that_q_is_not_renormalised():
-    assert share_noticed("q not renormalised", 3) < 0.5
-
-
-WALKS = {  # name: (walk, draft, branches, total variation distance of the joint of three tokens, tables "apart")
-    "one random number for all positions": (mutants.one_random_number_for_all, oracle.paths, 1, Fraction(13, 256)),
-    "one random number for all siblings": (mutants.one_random_number_for_all, oracle.branches, 2, Fraction(221, 3840)),
-    "argmax bonus token": (mutants.argmax_bonus, oracle.paths, 1, Fraction(515, 2048)),
-    "greedy continuation judged with a soft q": (accept_sampled, mutants.branches_with_soft_q, 2, Fraction(11153, 40320))}
-
-
-@pytest.mark.parametrize("name", WALKS)
-def test_the_check_fails_on_each_mutant_of_the_walk_by_the_stated_bias(name):
-    walk, draft, k, bias = WALKS[name]
-    with pytest.raises(AssertionError, match=f"off by {float(bias):.4f} in total variation"):
-        check_walk(walk, draft, *TABLES["apart"], k, tolerance=1e-12)
-
-
-@pytest.mark.parametrize("grid", [2 ** 24, 2 ** 53])  # of torch.rand in float32 and float64
-def test_accepting_on_equality_keeps_a_token_of_probability_zero_once_in_a_grid(grid):
-    """Smaller than any sample would show: the exact check alone sees it, and so does the token that must not come."""
-    p, q = rolled([0, 8, 4, 2, 2], 1), rolled([8, 4, 2, 1, 1], 1)
-    check_walk(accept_sampled, oracle.best, p, q, 1, grid=grid)
-    with pytest.raises(AssertionError, match="off by 0.0000 in total variation"):
-        check_walk(mutants.accepts_on_equality, oracle.best, p, q, 1, grid=grid)
-
-    def run():
-        path, _ = mutants.accepts_on_equality(TokenTree.from_branches([[0]]), p[[0, 0]])
-        return len(path)
-    assert p[0][0] == 0 and oracle.outcomes(run, grid) == {0: 1 - Fraction(1, grid), 1: Fraction(1, grid)}
-
-
-def test_without_its_faults_the_twin_of_the_walk_is_exact():
-    check_walk(mutants.walk, oracle.paths, *TABLES["apart"], 1)
-    check_walk(mutants.walk, oracle.branches, *TABLES["apart"], 2)

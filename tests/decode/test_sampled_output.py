@@ -97,7 +97,7 @@ def test_whole_run_has_the_joint_distribution_of_the_verifier(make_pair, case, l
         accepted.update(len(step.path) for step in out.steps)
         return tuple(out.new_ids)
     oracle.check_joint(oracle.outcomes(run), verifiers_law(pair.verifier, cfg), cfg.max_new_tokens, tolerance=1e-12)
-    assert len(accepted) > 1 or method == "greedy"  # the draft was accepted here and refused there
+    assert len(accepted) > 1 or method == "greedy"  # the draft was accepted here and rejected there
 
 
 @pytest.mark.parametrize("case", ["one_pass", "one path", "top"])

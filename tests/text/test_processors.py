@@ -5,6 +5,7 @@ from transformers import GenerationConfig
 
 from specdec_utils import Cfg, penalize
 from specdec_utils.text.processors import (
+    ABOUT_EOS,
     CUTS,
     HONOURED,
     REFUSED,
@@ -68,6 +69,13 @@ def test_cuts_of_the_distribution_are_refused_where_it_is_sampled_from(field):
 @pytest.mark.parametrize("eos, ids", [(None, []), (7, [7]), ([7, 3], [7, 3])])
 def test_eos_ids_are_none_one_or_several(eos, ids):
     assert eos_ids(config(eos_token_id=eos)) == ids
+
+
+@pytest.mark.parametrize("field", ABOUT_EOS)
+def test_settings_about_the_eos_do_nothing_where_there_is_none(field):
+    value = (3, 1.9) if field == "exponential_decay_length_penalty" else 5
+    for eos, count in ((None, 0), (7, 1)):
+        assert len(logits_processors(config(eos_token_id=eos, **{field: value}), GREEDY, PROMPT, 9)) == count
 
 
 @pytest.mark.parametrize("own, given, written", [

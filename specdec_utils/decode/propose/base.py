@@ -41,9 +41,11 @@ class Drafter:
         """After a step: `path` holds the accepted nodes of the draft after `base` tokens. `hidden` [m + len(path), width]: the
         verifier's states at the m tokens of the context that it read in this step, the last one among them, and at each accepted
         node, where the class asks for them."""
-        if self.model is not None:
-            kept = [base + node for node in path if base + node < self.model.length]
-            self.model.keep(min(base, self.model.length), kept)
+        if self.model is None:
+            return
+        known = self.model.length  # the last level of a draft was never read
+        slots = [base + node for node in path]
+        self.model.keep(min(base, known), [slot for slot in slots if slot < known])
 
     @property
     def calls(self) -> int:

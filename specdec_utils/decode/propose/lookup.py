@@ -21,7 +21,9 @@ def lookup_tree(ids: list[int], span: int, shortest: int = 2, longest: int = 3) 
             found, after = size, end
             if size == longest:
                 break
-    return TokenTree.from_branches([ids[after:after + span]] if after is not None and span > 0 else [])
+    if after is None or span < 1:
+        return TokenTree()
+    return TokenTree.from_branches([ids[after:after + span]])
 
 
 class Lookup(Drafter):

@@ -20,7 +20,8 @@ def _fill_branches(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: C
     if nodes == [ROOT]:
         q = next_distribution(rows[0], cfg.temperature, cfg.top_p).cpu()
         tree.drawn_from[ROOT] = "without_replacement", q
-        return [tree.add(ROOT, token, float(q[token])) for token in sample_without_replacement(q, cfg.topk_branch, generator)]
+        drawn = sample_without_replacement(q, cfg.topk_branch, generator)
+        return [tree.add(ROOT, token, float(q[token])) for token in drawn]
     best = torch.softmax(rows, dim=-1).max(dim=-1)
     return [tree.add(node, token, prob) for node, token, prob in zip(nodes, best.indices.tolist(), best.values.tolist())]
 
@@ -28,8 +29,12 @@ def _fill_branches(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: C
 def _fill_paths(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg, generator) -> list[int]:
     """Independent samples of the drafter; a node that several of them share is drawn from once for each."""
     fresh = []
-    for node, q in zip(nodes, next_distribution(rows, cfg.temperature, cfg.top_p).cpu()):
-        draws = cfg.topk_branch if node == ROOT else tree.children[tree.parents[node]].count(node)
+    laws = next_distribution(rows, cfg.temperature, cfg.top_p).cpu()
+    for node, q in zip(nodes, laws):
+        if node == ROOT:
+            draws = cfg.topk_branch
+        else:
+            draws = tree.children[tree.parents[node]].count(node)
         drawn = torch.multinomial(q, draws, replacement=True, generator=generator).tolist()
         tree.drawn_from[node] = "with_replacement", q
         fresh += [tree.add(node, token, float(q[token])) for token in drawn]
@@ -41,11 +46,13 @@ def _fill_top(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg, g
     their tree."""
     probs = torch.softmax(rows, dim=-1)
     reach = torch.tensor([tree.reach(node) for node in nodes], device=probs.device)
-    best = (probs * reach[:, None]).flatten().topk(min(cfg.topk_branch, probs.numel()))
+    joint = (probs * reach[:, None]).flatten()
+    best = joint.topk(min(cfg.topk_branch, len(joint)))
+    own = probs.flatten()[best.indices].tolist()  # of each token, given its parent
     fresh = []
-    for joint, index, prob in zip(best.values.tolist(), best.indices.tolist(), probs.flatten()[best.indices].tolist()):
+    for chance, index, prob in zip(best.values.tolist(), best.indices.tolist(), own):
         row, token = divmod(index, probs.shape[1])
-        if joint > 0 and joint >= cfg.draft_confidence:  # neither what is impossible nor a row with every token banned
+        if chance > 0 and chance >= cfg.draft_confidence:  # neither what is impossible nor a row with every token banned
             fresh.append(tree.add(nodes[row], token, prob))
     return fresh
 
@@ -69,7 +76,10 @@ def draft_tree(drafter: CachedModel | LeanGPT2, ids: list[int], cfg: Cfg, draft:
         processors = logits_processors(GenerationConfig(), cfg, ids, len(ids))
     tree, nodes = TokenTree(), [ROOT]
     for level in range(span):
-        tokens = [tree.tokens[node] for node in nodes] if level else ids[drafter.length:]
+        if level == 0:
+            tokens = ids[drafter.length:]
+        else:
+            tokens = [tree.tokens[node] for node in nodes]
         if tree.is_chain():
             rows = drafter.feed(tokens)
         else:
@@ -81,7 +91,8 @@ def draft_tree(drafter: CachedModel | LeanGPT2, ids: list[int], cfg: Cfg, draft:
             best = torch.softmax(rows, dim=-1).amax(dim=-1).tolist()  # NaN, so never sure, where every token is banned
             sure = [i for i, node in enumerate(nodes) if tree.reach(node) * best[i] >= cfg.draft_confidence]
             nodes, rows = [nodes[i] for i in sure], rows[sure]
-        nodes = FILL[draft](tree, nodes, rows, cfg, generator) if nodes else []
+        if nodes:
+            nodes = FILL[draft](tree, nodes, rows, cfg, generator)
         if not nodes:
             break
     return tree

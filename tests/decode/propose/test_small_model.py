@@ -1,132 +1,23 @@
-from itertools import product
-
+"""A small model's drafts as trees, with a cache."""
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from specdec_utils import (
     ROOT,
-    Branch,
     CachedModel,
     Cfg,
     LeanGPT2,
     ModelPair,
     draft_tree,
-    drafter_propose,
     drafter_rollout_greedy,
-    drafter_sample_first_tokens,
-    drafter_sample_first_tokens_basic,
     generate,
-    heads_tree,
     last_token_logits,
-    lookup_tree,
     next_distribution,
     penalize,
     safe_top_p_filter,
     seed_everything,
     softmax_with_temperature,
 )
-from specdec_utils.decode.propose.base import next_span
-
-IDS = torch.tensor([[4, 9, 2]])
-
-
-@pytest.fixture
-def passes(random_model, monkeypatch):
-    """(a random drafter, a list that grows by the input length of each of its forward passes)"""
-    model, lengths = random_model(3), []
-    forward = model.forward
-
-    def counted(ids, *args, **kwargs):
-        lengths.append(ids.shape[1])
-        return forward(ids, *args, **kwargs)
-    monkeypatch.setitem(vars(model), "forward", counted)
-    return model, lengths
-
-
-def test_branch_is_a_list_that_carries_probabilities():
-    branch = Branch([3, 1], [0.5, 0.25])
-    assert branch == [3, 1] and branch.probs == [0.5, 0.25]
-
-
-@pytest.mark.parametrize("k", [1, 4, 29, 50])
-def test_first_tokens_are_distinct_and_basic_sampling_has_no_nucleus(random_model, k):
-    seed_everything(0)
-    firsts = drafter_sample_first_tokens_basic(random_model(3), IDS, k, temperature=5.0)
-    assert len(set(firsts)) == len(firsts) == min(k, 29)
-
-
-@pytest.mark.parametrize("top_p", [0.3, 0.9, 1.0, None])
-def test_first_tokens_come_from_the_nucleus_with_their_renormalised_probability(random_model, top_p):
-    model = random_model(3)
-    probs = softmax_with_temperature(last_token_logits(model, IDS), 2.0)
-    nucleus = safe_top_p_filter(probs, top_p)
-    firsts = drafter_sample_first_tokens(model, IDS, 50, temperature=2.0, top_p=top_p)
-    assert set(firsts) == set(nucleus.tolist())
-    assert sum(firsts.probs) == pytest.approx(1, abs=1e-5)
-    assert firsts.probs == pytest.approx([(probs[t] / probs[nucleus].sum()).item() for t in firsts])
-
-
-def test_narrow_nucleus_gives_fewer_branches_than_asked(rule_model):
-    assert drafter_sample_first_tokens(rule_model([1, 2, 3, 0], sharpness=9.0), torch.tensor([[2]]), 4) == [3]
-
-
-def test_temperature_zero_drafts_the_best_token(random_model):
-    model = random_model(3)
-    assert drafter_sample_first_tokens(model, IDS, 4, temperature=0) == [int(last_token_logits(model, IDS).argmax())]
-
-
-def test_sampling_repeats_with_the_seed(random_model):
-    model, draws = random_model(3), []
-    for seed in (1, 1, 2, 3, 4, 5):
-        seed_everything(seed)
-        draws.append(drafter_sample_first_tokens(model, IDS, 3, temperature=5.0))
-    assert draws[0] == draws[1] and any(draw != draws[0] for draw in draws[2:])
-
-
-def test_rollout_follows_the_drafters_own_best_tokens(rule_model):
-    branch = drafter_rollout_greedy(rule_model([1, 2, 3, 4, 0]), torch.tensor([[0]]), 3, span=4, first_prob=0.25)
-    assert branch == [3, 4, 0, 1] and branch.probs[0] == 0.25
-
-
-@pytest.mark.parametrize("span", [1, 2, 5])
-def test_rollout_costs_one_pass_less_than_its_tokens(passes, span):
-    model, lengths = passes
-    branch = drafter_rollout_greedy(model, IDS, 7, span)
-    assert lengths == [4 + i for i in range(span - 1)] and len(branch) == len(branch.probs) == span
-
-
-def test_rollout_records_the_probability_of_each_token(random_model):
-    model, ids = random_model(3), torch.tensor([[4, 9, 2, 7]])
-    branch = drafter_rollout_greedy(model, IDS, 7, 3)
-    for token, prob in list(zip(branch, branch.probs))[1:]:
-        q = torch.softmax(last_token_logits(model, ids), dim=-1)
-        assert token == q.argmax() and prob == pytest.approx(q[token].item())
-        ids = torch.cat([ids, torch.tensor([[token]])], dim=1)
-
-
-@pytest.mark.parametrize("k, span", [(1, 1), (4, 1), (1, 8), (3, 4)])
-def test_proposal_costs_one_pass_and_span_minus_one_for_each_branch(passes, k, span):
-    model, lengths = passes
-    branches = drafter_propose(model, IDS, k, span, temperature=5.0, top_p=None)
-    assert len(lengths) == 1 + k * (span - 1)
-    assert [len(branch) for branch in branches] == [span] * k
-    assert len({branch[0] for branch in branches}) == k
-
-
-def test_unusable_sizes_are_named(random_model):
-    model = random_model(3)
-    with pytest.raises(ValueError, match="span=0 is not usable: a branch has at least 1 token"):
-        drafter_rollout_greedy(model, IDS, 7, 0)
-    for k, span in ((0, 3), (3, 0)):
-        with pytest.raises(ValueError, match=f"k={k}, span={span} is not usable: both must be at least 1"):
-            drafter_propose(model, IDS, k, span)
-    with pytest.raises(ValueError, match="top_p=2 is not usable"):
-        drafter_propose(model, IDS, 2, 2, top_p=2)
-
-
-# -- drafts as trees, with a cache
 
 CONTEXT = [4, 9, 2, 9]
 CLASSES = pytest.mark.parametrize("cached", [CachedModel, LeanGPT2])
@@ -316,56 +207,3 @@ def test_drafters_cache_is_kept_between_steps(random_pairs, monkeypatch, kind, d
             last = max(step.tree.depths())
             lacking = step.context + sum(step.tree.depths()[node] < last for node in step.path)
     assert next(passes, None) is None
-
-
-# -- drafts without a drafter
-
-def brute_lookup(ids, span, shortest, longest):
-    for size in range(longest, shortest - 1, -1):
-        for end in range(len(ids) - 1, size - 1, -1):
-            if ids[end - size:end] == ids[-size:]:
-                return ids[end:end + span]
-    return []
-
-
-@given(st.lists(st.integers(0, 2), min_size=1, max_size=14), st.integers(0, 4), st.integers(1, 3), st.integers(0, 2))
-def test_lookup_equals_brute_force(ids, span, shortest, more):
-    tree = lookup_tree(ids, span, shortest, shortest + more)
-    assert tree.tokens == brute_lookup(ids, span, shortest, shortest + more)
-    assert tree.is_chain() and tree.drawn_from == {} and set(tree.probs) <= {1.0}
-
-
-@pytest.mark.parametrize("ids, found", [
-    ([1, 2, 3, 9, 1, 2], [3, 9, 1]), ([1, 2, 3, 1, 2, 4, 1, 2], [4, 1, 2]), ([5, 1, 2, 7, 1, 2, 8, 5, 1, 2], [7, 1, 2]),
-    ([1, 2, 3], []), ([7], []), ([7, 7, 7], [7]), ([2, 1, 3, 1], [])])
-def test_lookup_takes_the_longest_match_and_the_latest_of_equals(ids, found):
-    assert lookup_tree(ids, 3).tokens == found
-
-
-@given(st.integers(0, 2**20), st.integers(1, 4), st.integers(1, 12), st.integers(0, 5))
-def test_heads_tree_holds_the_most_probable_prefixes(seed, heads, nodes, span):
-    probs = torch.softmax(2 * torch.randn(heads, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64), dim=-1)
-    tree, chance = heads_tree(probs, nodes, span), {}
-    for depth in range(1, min(span, heads) + 1):
-        for path in product(range(5), repeat=depth):
-            chance[path] = float(torch.prod(probs[range(depth), path]))
-    best = sorted(chance, key=chance.get, reverse=True)[:nodes]
-    found = [tuple(tree.path_tokens(node)) for node in range(len(tree))]
-    assert found == best  # found best first, too; a prefix comes before what it begins
-    for node, path in enumerate(found):
-        assert tree.probs[node] == float(probs[len(path) - 1, path[-1]]) and tree.reach(node) == pytest.approx(chance[path])
-    assert tree.drawn_from == {} and (not found or max(tree.depths()) < span)
-
-
-@given(st.integers(1, 9), st.integers(0, 9), st.integers(1, 9), st.integers(1, 9))
-def test_next_span_moves_by_one_within_its_limits(span, accepted, drafted, most):
-    span, accepted = min(span, most), min(accepted, drafted)
-    after = next_span(span, accepted, drafted, most)
-    assert 1 <= after <= most and after == (min(span + 1, most) if accepted == drafted else max(span - 1, 1))
-
-
-@pytest.mark.parametrize("kind, spans", [("right", [2, 3, 4, 4, 4]), ("wrong", [2, 1, 1, 1, 1])])
-def test_adaptive_span_follows_what_was_accepted(random_pairs, kind, spans):
-    cfg = Cfg(max_new_tokens=30, draft_span=2, adaptive_span=True, topk_branch=1)
-    steps = generate(random_pairs[kind], torch.tensor([CONTEXT]), cfg).steps
-    assert [1 + max(step.tree.depths()) for step in steps[:5]] == spans
