@@ -82,37 +82,40 @@ AT_ONE_POSITION = {
 
 # -- walks: (tree, targets) -> (accepted nodes, next token), as `accept_sampled`
 
-def walk(tree, targets, shared=False, accepts=operator.lt, argmax_bonus=False):
+def walk(tree, targets, generator=None, shared=False, accepts=operator.lt, argmax_bonus=False):
     """`accept_sampled` told once more; with one of its options, a mutant."""
-    path, node, number = [], ROOT, torch.rand((), dtype=torch.float64).item() if shared else None
+    def draw():
+        return torch.rand((), dtype=torch.float64, generator=generator).item()
+
+    path, node, number = [], ROOT, draw() if shared else None
     while True:
         p, children = targets[node + 1], tree.children.get(node, [])
         name, q = tree.drawn_from.get(node, ("deterministic", None))
         accept, residuals = RULES[name](p, q, [tree.tokens[n] for n in children])
         for child, chance in zip(children, accept):
-            if accepts(number if shared else torch.rand((), dtype=torch.float64).item(), chance):
+            if accepts(number if shared else draw(), chance):
                 path.append(child)
                 node = child
                 break
         else:
             if argmax_bonus and not children:
                 return path, max(range(len(p)), key=lambda x: p[x])
-            return path, int(torch.multinomial(residuals[-1] if residuals else p, 1))
+            return path, int(torch.multinomial(residuals[-1] if residuals else p, 1, generator=generator))
 
 
-def one_random_number_for_all(tree, targets):
+def one_random_number_for_all(tree, targets, generator=None):
     """Draws one number a step and compares all acceptance probabilities with it."""
-    return walk(tree, targets, shared=True)
+    return walk(tree, targets, generator, shared=True)
 
 
-def accepts_on_equality(tree, targets):
+def accepts_on_equality(tree, targets, generator=None):
     """Accepts on `number <= chance`: the number can be exactly 0, and then a token that p rules out is kept."""
-    return walk(tree, targets, accepts=operator.le)
+    return walk(tree, targets, generator, accepts=operator.le)
 
 
-def argmax_bonus(tree, targets):
+def argmax_bonus(tree, targets, generator=None):
     """Where the whole path was accepted, adds the verifier's best token, and not one drawn from p."""
-    return walk(tree, targets, argmax_bonus=True)
+    return walk(tree, targets, generator, argmax_bonus=True)
 
 
 def branches_with_soft_q(q, first, k):

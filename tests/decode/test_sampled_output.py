@@ -1,5 +1,6 @@
 """What `generate` samples is the verifier's own distribution: exactly, and with real random numbers in a chi-square test."""
 from collections import Counter
+from copy import deepcopy
 from dataclasses import replace
 
 import mutants
@@ -104,8 +105,9 @@ def test_whole_run_has_the_joint_distribution_of_the_verifier(make_pair, case, l
 def test_whole_run_that_may_end_early_has_it_too(make_pair, case):
     method, cfg = settings_of(case, top_p=0.7)
     pair, ends = make_pair(torch.float64), Counter()
-    pair = ModelPair(pair.drafter, pair.verifier)
-    pair.eos_ids = frozenset([3])
+    verifier = deepcopy(pair.verifier)
+    verifier.generation_config.eos_token_id = 3
+    pair = ModelPair(pair.drafter, verifier)
 
     def run():
         out = generate(pair, torch.tensor([PROMPT]), cfg, method)
@@ -117,7 +119,7 @@ def test_whole_run_that_may_end_early_has_it_too(make_pair, case):
 
 @pytest.mark.parametrize("fault", [mutants.one_random_number_for_all, mutants.argmax_bonus])
 def test_whole_run_of_a_mutant_has_not(make_pair, monkeypatch, fault):
-    monkeypatch.setattr(advance, "accept_sampled", lambda tree, targets, lossy: fault(tree, targets))
+    monkeypatch.setattr(advance, "accept_sampled", lambda tree, targets, lossy, generator: fault(tree, targets, generator))
     with pytest.raises(AssertionError, match="total variation"):
         test_whole_run_has_the_joint_distribution_of_the_verifier(make_pair, "one path", True)
 
@@ -154,10 +156,10 @@ def test_typical_acceptance_fails_the_same_test(make_pair):
 
 def test_mutants_fail_the_same_test(make_pair, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(advance, "accept_sampled", lambda tree, targets, lossy: mutants.argmax_bonus(tree, targets))
+        patch.setattr(advance, "accept_sampled", lambda tree, targets, lossy, generator: mutants.argmax_bonus(tree, targets, generator))
         assert p_value(make_pair(), *settings_of("one path")) < 1e-6
     draw = small_model.sample_without_replacement
-    monkeypatch.setattr(small_model, "sample_without_replacement", lambda q, k: sorted(draw(q, k)))
+    monkeypatch.setattr(small_model, "sample_without_replacement", lambda q, k, generator: sorted(draw(q, k, generator)))
     assert p_value(make_pair(), *settings_of("one_pass")) < 1e-6
 
 

@@ -5,7 +5,7 @@ import torch
 from specdec_utils import Cfg, ModelPair, compare, count_calls, generate, medusa_step
 from specdec_utils.decode.methods import methods_of
 from specdec_utils.measure.peers import peer_generate, peers_of
-from specdec_utils.measure.suite import bench_arms
+from specdec_utils.measure.suite import bench_labels
 
 IDS = torch.tensor([[4, 9, 2, 9, 17]])
 
@@ -49,7 +49,7 @@ def test_peers_that_assist_are_refused_and_left_out_of_the_benchmark(alone, refe
         assert peer_generate(pair, IDS, cfg, peer).new_ids == reference(pair.verifier, IDS, 6), peer
     with pytest.raises(ValueError, match=r"^Pair 'custom' has no drafter model to assist: use one of \['hf-greedy', 'hf-lookup'\].$"):
         peer_generate(pair, IDS, cfg, "hf-assisted")
-    assert {method for method, _ in bench_arms(pair, cfg).values()} == {"greedy", "lookup", "hf-greedy", "hf-lookup"}
+    assert set(bench_labels(pair, cfg).values()) == {"greedy", "lookup", "hf-greedy", "hf-lookup"}
 
 
 def test_calls_are_counted_and_methods_compared(alone):
