@@ -5,6 +5,7 @@ from .decode.accept import RULES, accept_greedy, accept_sampled, accept_until_mi
 from .decode.advance import generate, greedy_generate, medusa_generate
 from .decode.methods import METHODS
 from .decode.original import count_calls, medusa_step
+from .decode.propose.eagle import eagle_tree
 from .decode.propose.heads import heads_tree
 from .decode.propose.lookup import lookup_tree
 from .decode.propose.rollouts import (
@@ -21,11 +22,13 @@ from .decode.verify import verifier_choices, verifier_next_token, verify_tree
 from .measure.benchmark import Comparison, compare, time_it
 from .measure.cost import acceptance_rate, best_gamma, expected_tokens, predicted_speedup
 from .measure.diagnose import Diagnosis, diagnose
+from .models.eagle import EagleDrafter
 from .models.load import PAIRS, check_same_vocabulary, ensure_special_tokens, load_pair
 from .models.medusa_heads import MedusaHeads
 from .models.pair import ModelPair
 from .run.cached import CachedModel
 from .run.calling import cached_model
+from .run.eagle import CachedEagle, LeanEagle, cached_eagle
 from .run.lean_gpt2 import LeanGPT2
 from .run.lean_llama import LeanLlama
 from .run.packed import PackedLinear, Packing, pack, unpack

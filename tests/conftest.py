@@ -14,7 +14,7 @@ from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2Model, PreTrainedTokenizerFast
 from transformers.pytorch_utils import Conv1D
 
-from specdec_utils import MedusaHeads, ModelPair, load_pair
+from specdec_utils import EagleDrafter, MedusaHeads, ModelPair, load_pair
 
 torch.set_num_threads(1)
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60)
@@ -122,15 +122,34 @@ def _counting_heads(size, draft, count=8):
     return heads
 
 
+def _counting_eagle(size, draft, context):
+    """An eagle drafter for a counting verifier of `size` tokens that guesses by the rule `draft`, from the embedding alone: each slot
+    attends to itself, and its output is what the token there leads to, whatever the state was."""
+    eagle = EagleDrafter(size, size, (0, 1), heads=1, inner=1, context=context).eval()
+    attention, unit = eagle.midlayer.self_attn, size ** -0.5  # a norm makes of a unit vector one of length 1 / unit
+    with torch.no_grad():
+        for weight in eagle.parameters():
+            if weight.ndim == 2:
+                weight.zero_()
+        attention.q_proj.weight[0, :size] = attention.k_proj.weight[0, :size] = 1000.0  # sharpest where both stand in one place
+        for token in range(size):
+            attention.v_proj.weight[draft(token) % size, token] = 1000.0 * unit
+            attention.v_proj.weight[token, size + token] -= 1000.0 * unit  # the state, taken away again
+        attention.o_proj.weight.copy_(torch.eye(size))
+        eagle.lm_head.weight.copy_(9.0 * torch.eye(size))
+    return eagle
+
+
 @pytest.fixture
 def counting(rule_model):
-    """counting(draft=...): a verifier that counts 0, 1, 2 ... 29, 0 ..., with a drafter (and, if asked for, heads) that counts
-    by a rule of its own; `eos` is the verifier's."""
-    def make(draft=lambda token: token + 1, size=30, context=64, sharpness=1.0, tokenizer=None, heads=False, eos=None):
+    """counting(draft=...): a verifier that counts 0, 1, 2 ... 29, 0 ..., with a drafter (and, if asked for, heads and eagle)
+    that counts by a rule of its own; `eos` is the verifier's."""
+    def make(draft=lambda token: token + 1, size=30, context=64, sharpness=1.0, tokenizer=None, heads=False, eagle=False, eos=None):
         verifier = rule_model([(t + 1) % size for t in range(size)], context, sharpness)
         verifier.generation_config.eos_token_id = eos
         return ModelPair(rule_model([draft(t) % size for t in range(size)], context, sharpness), verifier, tokenizer,
-                         heads=_counting_heads(size, draft) if heads else None)
+                         heads=_counting_heads(size, draft) if heads else None,
+                         eagle=_counting_eagle(size, draft, context) if eagle else None)
     return make
 
 
@@ -148,15 +167,28 @@ def random_heads():
 
 
 @pytest.fixture(scope="session")
-def random_pairs(random_model, random_heads):
+def random_eagle():
+    """random_eagle(...): an eagle drafter with random weights for a verifier of `random_model`."""
+    def make(width=16, vocab_size=29, layers=(0, 1, -1), heads=2, inner=24, context=64, seed=5, **options):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            made = EagleDrafter(width, vocab_size, layers, heads=heads, inner=inner, context=context, **options).eval()
+            for weight in made.parameters():
+                torch.nn.init.normal_(weight, mean=float(weight.ndim == 1), std=0.5)
+        return made
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_pairs(random_model, random_heads, random_eagle):
     """Three pairs over one random verifier: the drafter is random, always right (the verifier itself), always wrong. All have
-    random Medusa heads."""
+    random Medusa heads and a random eagle drafter."""
     verifier = random_model(seed=1)
     wrong = deepcopy(verifier)
     with torch.no_grad():
         wrong.lm_head.weight.neg_()  # its best token is the verifier's worst
     drafters = {"random": random_model(seed=2, layers=1), "right": verifier, "wrong": wrong}
-    return {name: ModelPair(drafter, verifier, heads=random_heads()) for name, drafter in drafters.items()}
+    return {name: ModelPair(drafter, verifier, heads=random_heads(), eagle=random_eagle()) for name, drafter in drafters.items()}
 
 
 @pytest.fixture
@@ -171,14 +203,17 @@ def reference():
 
 @pytest.fixture
 def real_calls(monkeypatch):
-    """real_calls(pair): a dict that counts the forward passes of both models, by a way of its own."""
+    """real_calls(pair): a dict that counts the forward passes of verifier and drafters, by a way of its own."""
     def watch(pair):
         counts = {"drafter": 0, "verifier": 0}
-        for role in counts:
-            def counted(*args, _forward=getattr(pair, role).forward, _role=role, **kwargs):
+        for role, model in (("drafter", pair.drafter), ("drafter", pair.eagle), ("verifier", pair.verifier)):
+            if model is None:
+                continue
+
+            def counted(*args, _forward=model.forward, _role=role, **kwargs):
                 counts[_role] += 1
                 return _forward(*args, **kwargs)
-            monkeypatch.setitem(vars(getattr(pair, role)), "forward", counted)  # undone, no trace of it is left on the model
+            monkeypatch.setitem(vars(model), "forward", counted)  # undone, no trace of it is left on the model
         return counts
     return watch
 

@@ -51,6 +51,13 @@ def top_k_judged_with_raw_q(q, k):
     return [((x,), q[x] / mass) for x in top]
 
 
+def draft_vocabulary_judged_with_the_whole_q(q, k):
+    """Draws from q over the tokens that the drafter can write, all but the first, but the rule is handed the whole of q."""
+    few = range(1, len(q))
+    mass = sum(q[x] for x in few)
+    return [((x,), q[x] / mass) for x in few]
+
+
 def sorted_by_id(q, k):
     """Draws without replacement, then tries the candidates in the order of their ids."""
     return [(tuple(sorted(candidates)), chance) for candidates, chance in oracle.draws_without_replacement(q, k)]
@@ -72,6 +79,7 @@ AT_ONE_POSITION = {
     "resample from p": (oracle.one_draw, resample_from_p, 1),
     "greedy draft judged with a soft q": (oracle.best_of_the_drafter, RULES["single_draft"], 1),
     "raw q after top-k drafting": (top_k_judged_with_raw_q, RULES["single_draft"], 3),
+    "q of a draft vocabulary over the wrong set": (draft_vocabulary_judged_with_the_whole_q, RULES["single_draft"], 1),
     "q not renormalised": (oracle.draws_without_replacement, q_not_renormalised, 3),
     "siblings sorted by id": (sorted_by_id, RULES["without_replacement"], 3),
     "siblings sorted by probability": (sorted_by_probability, RULES["without_replacement"], 3),

@@ -1,5 +1,5 @@
-"""Train and export the bundled pair: text, tokenizer, verifier, drafter, Medusa heads, measurements. Resumes where it was
-stopped."""
+"""Train and export the bundled pair: text, tokenizer, verifier, drafter, Medusa heads, eagle drafter, measurements. Resumes where it
+was stopped."""
 import argparse
 import json
 from pathlib import Path
@@ -7,11 +7,14 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from specdec_utils.models.eagle import EagleDrafter
 from specdec_utils.models.medusa_heads import MedusaHeads
+from specdec_utils.text.prompts import OPENINGS
 
 from .card import model_card
 from .data import Windows, fixed_windows, load_stories, train_tokenizer
 from .drafter import train_drafter
+from .eagle import INNER, feature_library, measure_eagle, openings, train_eagle
 from .evaluate import evaluate
 from .heads import train_heads
 from .library import verifier_library
@@ -27,6 +30,7 @@ def main() -> None:
     parser.add_argument("--verifier-steps", type=int, default=3100)
     parser.add_argument("--drafter-steps", type=int, default=3000)
     parser.add_argument("--heads-steps", type=int, default=1800)
+    parser.add_argument("--eagle-steps", type=int, default=2000)
     parser.add_argument("--verifier", type=Path, help="a finished verifier's folder: train only what learns from it")
     parser.add_argument("--seed", type=int, default=42)
     args = parser.parse_args()
@@ -40,7 +44,10 @@ def main() -> None:
     else:
         tokenizer = train_tokenizer(train_text)
         tokenizer.save_pretrained(args.work / "tokenizer")
-    train, held_out = ([tokenizer(story)["input_ids"] for story in part] for part in (train_text, held_out_text))
+
+    def encode(text: str) -> list[int]:
+        return tokenizer(text)["input_ids"]
+    train, held_out = ([encode(story) for story in part] for part in (train_text, held_out_text))
     eos = tokenizer.eos_token_id
     windows, held_out_windows = Windows(train, eos, args.seed), fixed_windows(held_out, eos, CONTEXT)
 
@@ -53,17 +60,26 @@ def main() -> None:
     library = verifier_library(verifier, windows, args.seed, args.work / "library.pt")
     drafter, drafter_history = train_drafter(verifier, library, windows, args.drafter_steps, args.work, args.seed)
     heads, heads_history = train_heads(verifier, library, args.heads_steps, args.work, args.seed)
+    begun = openings(train_text, encode, eos, args.seed, avoid=OPENINGS)
+    features = feature_library(verifier, begun, args.seed, args.work / "features.pt")
+    eagle, eagle_history = train_eagle(verifier, features, args.eagle_steps, args.work, args.seed)
 
     trained = {"drafter": drafter} if args.verifier is not None else {"verifier": verifier, "drafter": drafter}
     for role, model in trained.items():
         model.half().save_pretrained(args.out / role)
         tokenizer.save_pretrained(args.out / role)
     heads.save_pretrained(args.out / "heads")
+    eagle.save_pretrained(args.out / "eagle")
     shipped = {role: AutoModelForCausalLM.from_pretrained(args.out / role, dtype=torch.float32).eval()
                for role in ("verifier", "drafter")}
     shipped_heads = MedusaHeads.from_pretrained(args.out / "heads")
     card = evaluate(shipped["verifier"], shipped["drafter"], shipped_heads, tokenizer, held_out, held_out_windows, args.seed)
-    card |= {"verifier_history": verifier_history, "drafter_history": drafter_history, "heads_history": heads_history,
+    shipped_eagle = EagleDrafter.from_pretrained(args.out / "eagle")
+    card |= {"eagle": measure_eagle(shipped["verifier"], shipped_eagle, encode, OPENINGS, held_out_text, args.seed),
+             "eagle_history": eagle_history, "eagle_steps": args.eagle_steps, "eagle_inner": INNER,
+             "eagle_parameters": sum(p.numel() for p in shipped_eagle.parameters()),
+             "feature_tokens": sum(part.ids.numel() for part in features.values()),
+             "verifier_history": verifier_history, "drafter_history": drafter_history, "heads_history": heads_history,
              "heads_steps": args.heads_steps, "heads_parameters": sum(p.numel() for p in shipped_heads.parameters()),
              "library_tokens": library.ids.numel(), "drafter_inner": drafter.config.n_inner, "seed": args.seed,
              "context": CONTEXT, "width": verifier.config.n_embd, "vocabulary": len(tokenizer),

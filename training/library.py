@@ -13,8 +13,8 @@ TEMPERATURES = (0.0, 0.7, 1.0, 1.0)  # of the text that the verifier writes for 
 
 @dataclass
 class Library:
-    """ids: LongTensor [N, T]. hidden: float16 [N, T, width], the verifier's state behind `ln_f` at each token; times the
-    output matrix it gives the verifier's logits, so the verifier need not run again."""
+    """ids: LongTensor [N, T]. hidden: float16 [N, T, width], the verifier's state behind `ln_f` at each token, behind states of other
+    layers where these were asked for; times the output matrix it gives the verifier's logits, so the verifier need not run again."""
 
     ids: torch.Tensor
     hidden: torch.Tensor
@@ -27,15 +27,15 @@ class Library:
 
 @torch.inference_mode()
 def write_text(verifier: GPT2LMHeadModel, openings: torch.Tensor, length: int,
-               temperatures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+               temperatures: torch.Tensor, layers: tuple[int, ...] = (-1,)) -> tuple[torch.Tensor, torch.Tensor]:
     """`openings` [B, T] continued by the verifier, row b at temperatures[b] (0 = greedy), through EOS: (ids [B, T + length],
-    hidden states [B, T + length, width] in float16)."""
+    hidden states of `layers` side by side, [B, T + length, layers * width] in float16; -1 is the one behind `ln_f`)."""
     ids, cache, new, states = openings, None, openings, []
     scale = temperatures.clamp_min(1e-3)[:, None]
     for step in range(length + 1):
-        out = verifier.transformer(new, past_key_values=cache, use_cache=True)
+        out = verifier.transformer(new, past_key_values=cache, use_cache=True, output_hidden_states=True)
         cache = out.past_key_values
-        states.append(out.last_hidden_state.half())
+        states.append(torch.cat([out.hidden_states[layer] for layer in layers], dim=-1).half())
         if step < length:
             logits = verifier.lm_head(out.last_hidden_state[:, -1])
             new = torch.multinomial(torch.softmax(logits / scale, dim=-1), 1)

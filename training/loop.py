@@ -7,10 +7,11 @@ from tqdm.auto import tqdm
 
 
 def optimizers(model: torch.nn.Module, muon_lr: float, adam_lr: float) -> list[torch.optim.Optimizer]:
-    """Muon (Jordan et al. 2024) for the two-dimensional weights inside the blocks, AdamW for embeddings, norms and biases."""
+    """Muon (Jordan et al. 2024) for the two-dimensional weights inside the blocks, AdamW for embeddings, norms, biases and the output."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    matrices = [p for name, p in named if p.ndim == 2 and ".h." in f".{name}"]
-    rest = [p for name, p in named if not (p.ndim == 2 and ".h." in f".{name}")]
+    inside = {name for name, p in named if p.ndim == 2 and {"h", "fc", "midlayer"} & {*name.split(".")}}
+    matrices = [p for name, p in named if name in inside]
+    rest = [p for name, p in named if name not in inside]
     return [torch.optim.Muon(matrices, lr=muon_lr, weight_decay=0.1),
             torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0)]
 
@@ -23,7 +24,7 @@ def learning_rate_factor(step: int, steps: int, warmup: int = 50, flat: float = 
 
 
 def fit(model: torch.nn.Module, loss_of_step: Callable[[int], torch.Tensor], steps: int, checkpoint: Path, *,
-        muon_lr: float, adam_lr: float, evaluate: Callable[[], float] | None = None, every: int = 200) -> list[dict]:
+        muon_lr: float, adam_lr: float, flat: float = 0.3, evaluate: Callable[[], float] | None = None, every: int = 200) -> list[dict]:
     """Train `model` in place for `steps` steps and return its history, one record per `every` steps.
 
     `loss_of_step(step)` builds the step's loss from the step number alone. The checkpoint file is rewritten every `every`
@@ -43,7 +44,7 @@ def fit(model: torch.nn.Module, loss_of_step: Callable[[int], torch.Tensor], ste
     for step in bar:
         groups = [group for opt in opts for group in opt.param_groups]
         for group, lr in zip(groups, base, strict=True):
-            group["lr"] = lr * learning_rate_factor(step, steps)
+            group["lr"] = lr * learning_rate_factor(step, steps, flat=flat)
         model.train()
         loss = loss_of_step(step)
         loss.backward()

@@ -3,6 +3,7 @@ from ..models.pair import ModelPair
 from ..text.config import Cfg
 from ..text.processors import check_settings
 from .propose.base import Drafter
+from .propose.eagle import Eagle
 from .propose.heads import Heads
 from .propose.lookup import Lookup
 from .propose.small_model import OnePass, SmallModel
@@ -13,13 +14,15 @@ DRAFTERS: dict[str, type[Drafter]] = {
     "tree": SmallModel,
     "lookup": Lookup,
     "heads": Heads,
+    "eagle": Eagle,
 }
 METHODS: dict[str, str] = {
     "greedy": Drafter.about,
     "medusa_lite": "sampled branches, each checked token by token without a cache, best branch wins",
 } | {name: drafter.about for name, drafter in DRAFTERS.items()}
 MISSING = {"drafter": "has no drafter model: use method 'lookup' or 'greedy'",
-           "heads": "has no Medusa heads: train some, or use method 'tree'"}
+           "heads": "has no Medusa heads: train some, or use method 'tree'",
+           "eagle": "has no eagle drafter: train one, or use method 'tree'"}
 
 
 def default_method(pair: ModelPair) -> str:

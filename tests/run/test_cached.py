@@ -240,12 +240,12 @@ def llama(seed=0, **options):
 
 
 @pytest.fixture(scope="module")
-def llamas(random_heads):
+def llamas(random_heads, random_eagle):
     verifier = llama(1)
     drafter = deepcopy(verifier)
     with torch.no_grad():
         drafter.lm_head.weight += 0.3 * torch.randn(drafter.lm_head.weight.shape, generator=torch.Generator().manual_seed(0))
-    return ModelPair(drafter, verifier, heads=random_heads())
+    return ModelPair(drafter, verifier, heads=random_heads(), eagle=random_eagle())
 
 
 @pytest.mark.parametrize("penalty, ngram", [(1.0, 0), (1.3, 2)])

@@ -4,6 +4,7 @@ import torch
 
 from training.data import Windows
 from training.drafter import distillation_loss, start_from, train_drafter
+from training.eagle import HeadLoss, acceptance_by_depth, feature_library, new_eagle, openings, train_eagle
 from training.evaluate import repeated_sentence
 from training.heads import head_accuracy, train_heads
 from training.library import verifier_library, write_text
@@ -87,3 +88,71 @@ def test_drafter_and_heads_learn_and_go_on_from_their_checkpoint(verifier, windo
 @pytest.mark.parametrize("text, repeats", [("He ran. He sat. He ran.", True), ("He ran. He sat!", False), ("Yes. Yes. Yes.", False)])
 def test_repeated_sentences_are_found_word_for_word(text, repeats):
     assert repeated_sentence(text) is repeats
+
+
+# -- the eagle drafter
+
+STORIES = [f"{'ABCDEFGHIJ'[i % 10]}{i} ran to the big house number {i}. It was {i + 7} days old then. Mia{i} said so, too, to {i} friends!"
+           for i in range(40)]
+
+
+def letters(text):
+    return [1 + ord(letter) % 39 for letter in text]
+
+
+def test_openings_differ_vary_in_length_and_leave_out_what_is_kept_for_measuring():
+    begun = openings(STORIES, letters, EOS, seed=3, avoid=["A0 ran away", "It was a dark night"])
+    inner = [ids[ids[0] == EOS:] for ids in begun]
+    assert len({tuple(ids[:6]) for ids in inner}) == len(inner) > 60
+    assert {*range(4, 25)} >= {len(ids) for ids in inner} and len({len(ids) for ids in inner}) > 12
+    assert 0.2 < sum(ids[0] == EOS for ids in begun) / len(begun) < 0.6
+    assert not any(ids[:5] in (letters("A0 ra"), letters("It wa")) for ids in inner)
+    assert openings(STORIES, letters, EOS, seed=3) != openings(STORIES, letters, EOS, seed=4)
+
+
+@pytest.fixture(scope="module")
+def features(verifier, tmp_path_factory):
+    begun = [ids[:5] for ids in openings(STORIES, letters, EOS, seed=3)]
+    file, texts = tmp_path_factory.mktemp("runs") / "features.pt", {"short": (3, 20), "long": (2, 30)}
+    with torch.random.fork_rng():
+        made = feature_library(verifier, begun, 5, file, texts, 6, (0, 1, 2))
+    read = feature_library(verifier, begun, 5, file)  # from the file
+    assert all(torch.equal(made[name].hidden, read[name].hidden) for name in texts)
+    return made
+
+
+def test_features_are_the_states_of_the_layers_that_the_drafter_reads(verifier, features):
+    assert features["short"].ids.shape == (18, 20) and features["long"].hidden.shape == (12, 30, 3 * 16)
+    states = verifier(features["short"].ids, output_hidden_states=True).hidden_states
+    expected = torch.cat([states[layer] for layer in (0, 1, 2)], dim=-1)
+    torch.testing.assert_close(features["short"].hidden.float(), expected, atol=2e-2, rtol=1e-2)
+
+
+@pytest.mark.parametrize("mix, sharp", [(0.0, 0.5), (1.0, 0.0), (0.6, 0.5)])
+def test_gradients_of_the_blockwise_loss_are_those_of_its_formula(mix, sharp):
+    states, matrix = torch.randn(7, 5, dtype=torch.float64, requires_grad=True), torch.randn(9, 5, dtype=torch.float64, requires_grad=True)
+    p = torch.softmax(3 * torch.randn(7, 9, dtype=torch.float64), dim=-1)
+    value = HeadLoss.apply(states, matrix, p, mix, sharp, 3)
+    one = torch.autograd.grad(value, (states, matrix))
+    q = torch.softmax(states @ matrix.T, dim=-1)
+    kl, distance = (p * (p / q).log()).sum(-1), (p - q).abs().sum(-1)
+    sharper = [x ** 2 / (x ** 2).sum(-1, keepdim=True) for x in (p, q)]
+    loss = ((1 - mix) * kl + mix * ((1 - sharp) * distance + sharp * (sharper[0] - sharper[1]).abs().sum(-1))).mean()
+    for a, b in zip(one, torch.autograd.grad(loss, (states, matrix)), strict=True):
+        torch.testing.assert_close(a, b)
+    torch.testing.assert_close(value, distance.mean() / 2)
+
+
+def test_eagle_drafter_learns_and_goes_on_from_its_checkpoint(verifier, features, tmp_path):
+    texts = [(row.tolist(), 5) for row in features["long"].ids]
+    with torch.random.fork_rng():
+        options = dict(inner=24, layers=(0, 1, 2))
+        eagle, history = train_eagle(verifier, features, 60, tmp_path, 2, **options)
+        again, same = train_eagle(verifier, features, 60, tmp_path, 2, **options)
+        fresh = new_eagle(verifier, 1.0, 2, **options)
+    assert history == same and history[-1]["step"] == 60
+    assert all(torch.equal(a, b) for a, b in zip(eagle.state_dict().values(), again.state_dict().values()))
+    before, after = (acceptance_by_depth(verifier, drafter, texts, depth=3) for drafter in (fresh, eagle))
+    for name in ("greedy_equal", "sum_min_p_q"):
+        assert len(after[name]) == 3 and all(0 <= x <= y <= 1 for x, y in zip(before[name], after[name]))
+        assert after[name][0] > before[name][0] + 0.1

@@ -1,4 +1,6 @@
 """A small model drafts, with a cache: the draft as a token tree, one drafter pass per level."""
+from collections.abc import Callable
+
 import torch
 from transformers import GenerationConfig, LogitsProcessorList
 
@@ -60,6 +62,26 @@ def _fill_top(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg, g
 FILL = {"branches": _fill_branches, "paths": _fill_paths, "top": _fill_top}
 
 
+def grow_tree(read: Callable[[TokenTree, list[int]], torch.Tensor], ids: list[int], cfg: Cfg, draft: str, span: int,
+              processors: LogitsProcessorList | None, generator: torch.Generator | None) -> TokenTree:
+    """A tree after `ids`, grown level by level as `draft_tree` says: `read(tree, nodes)` gives the drafter's logits [n, V] after
+    the n `nodes` of the last level, [ROOT] at first."""
+    if processors is None:
+        processors = logits_processors(GenerationConfig(), cfg, ids, len(ids))
+    tree, nodes = TokenTree(), [ROOT]
+    for _ in range(span):
+        contexts = (ids + tree.path_tokens(node) for node in nodes)
+        rows = process_logits(read(tree, nodes), contexts, processors)
+        if draft != "top" and (cfg.draft_confidence > 0 or processors):
+            best = torch.softmax(rows, dim=-1).amax(dim=-1).tolist()  # NaN, so never sure, where every token is banned
+            sure = [i for i, node in enumerate(nodes) if tree.reach(node) * best[i] >= cfg.draft_confidence]
+            nodes, rows = [nodes[i] for i in sure], rows[sure]
+        nodes = FILL[draft](tree, nodes, rows, cfg, generator) if nodes else []
+        if not nodes:
+            break
+    return tree
+
+
 @torch.inference_mode()
 def draft_tree(drafter: CachedModel | LeanGPT2, ids: list[int], cfg: Cfg, draft: str, span: int,
                processors: LogitsProcessorList | None = None, generator: torch.Generator | None = None) -> TokenTree:
@@ -72,30 +94,13 @@ def draft_tree(drafter: CachedModel | LeanGPT2, ids: list[int], cfg: Cfg, draft:
     The drafter's logits go through `processors`, each node's after its own path; by default those of `cfg` alone. Tokens are
     drawn with `generator` or, without one, with torch's global generator.
     """
-    if processors is None:
-        processors = logits_processors(GenerationConfig(), cfg, ids, len(ids))
-    tree, nodes = TokenTree(), [ROOT]
-    for level in range(span):
-        if level == 0:
-            tokens = ids[drafter.length:]
-        else:
-            tokens = [tree.tokens[node] for node in nodes]
+    def read(tree: TokenTree, nodes: list[int]) -> torch.Tensor:
+        tokens = ids[drafter.length:] if nodes == [ROOT] else [tree.tokens[node] for node in nodes]
         if tree.is_chain():
-            rows = drafter.feed(tokens)
-        else:
-            places = [len(ids) + level - 1] * len(nodes)
-            rows = drafter.feed(tokens, len(tokens), places, tree.mask(nodes[0]))
-        contexts = (ids + tree.path_tokens(node) for node in nodes)
-        rows = process_logits(rows, contexts, processors)
-        if draft != "top" and (cfg.draft_confidence > 0 or processors):
-            best = torch.softmax(rows, dim=-1).amax(dim=-1).tolist()  # NaN, so never sure, where every token is banned
-            sure = [i for i, node in enumerate(nodes) if tree.reach(node) * best[i] >= cfg.draft_confidence]
-            nodes, rows = [nodes[i] for i in sure], rows[sure]
-        if nodes:
-            nodes = FILL[draft](tree, nodes, rows, cfg, generator)
-        if not nodes:
-            break
-    return tree
+            return drafter.feed(tokens)
+        places = [len(ids) + len(tree.path(nodes[0])) - 1] * len(nodes)
+        return drafter.feed(tokens, len(tokens), places, tree.mask(nodes[0]))
+    return grow_tree(read, ids, cfg, draft, span, processors, generator)
 
 
 class SmallModel(Drafter):
@@ -125,6 +130,10 @@ class SmallModel(Drafter):
             found = lookup_tree(ids, span, shortest, max(shortest, 3))
             if len(found):
                 return found
+        return self.draft(ids, span)
+
+    def draft(self, ids: list[int], span: int) -> TokenTree:
+        """What the model drafts behind `ids`, at most `span` levels."""
         return draft_tree(self.model, ids, self.cfg, self.way(self.cfg), span, self.processors, self.generator)
 
 
@@ -142,4 +151,4 @@ class OnePass(SmallModel):
         return {LAWS["branches"]}
 
     def propose(self, ids: list[int], span: int) -> TokenTree:
-        return draft_tree(self.model, ids, self.cfg, "branches", span, self.processors, self.generator)
+        return self.draft(ids, span)

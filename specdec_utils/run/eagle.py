@@ -1,0 +1,169 @@
+"""The feature drafter with a cache that can be fed, branched and rolled back: as it is written, and lean."""
+import weakref
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ..models.eagle import EagleAttention, EagleDrafter, EagleLayer, EagleMLP
+from .untouched import is_untouched
+
+PARTS = {EagleDrafter, EagleLayer, EagleAttention, EagleMLP, nn.Linear, nn.RMSNorm}
+TABLE_LIMIT = 64 << 20  # bytes: for a larger vocabulary no table is made, its embeddings are multiplied as they come
+
+
+class CachedEagle:
+    """An `EagleDrafter` behind a cache of its keys and values, on any device and in any dtype.
+
+    Slot t holds what feature t and the embedding of token t + 1 gave; its logits are those of token t + 2.
+    `length`: slots in the cache. `calls`: passes so far. `outputs` [wanted, width]: after a pass, the outputs g of the rows that
+    logits were returned for.
+    """
+
+    def __init__(self, drafter: EagleDrafter, embeddings: torch.Tensor, capacity: int):
+        self.drafter, self.embeddings, self.length, self.calls, self.outputs = drafter, embeddings, 0, 0, None
+        self.keys, self.values = (embeddings.new_empty(drafter.kv_heads, 0, drafter.size) for _ in range(2))
+
+    @torch.inference_mode()
+    def read(self, features: torch.Tensor, tokens: list[int], wanted: int = 1) -> torch.Tensor:
+        """Take in true `features` [n, k * width], each with the token after it: the logits [wanted, V] of the last `wanted` rows."""
+        return self._pass(self._fuse(features), tokens, wanted)
+
+    @torch.inference_mode()
+    def draft(self, states: torch.Tensor, tokens: list[int], positions: list[int] | None = None,
+              mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Go on from outputs `states` [n, width] of earlier passes, each with a token guessed from it: logits [n, V].
+
+        Without `mask` one after the other. With it they form a tree: `mask` [n, m] (bool) says which of the last m slots,
+        themselves included, each one attends to (all earlier ones are seen by all), and `positions` [n] the place in the text
+        of each state. Raises ValueError for a mask without positions: without them a tree's logits would be silently wrong.
+        """
+        if mask is not None and positions is None:
+            raise ValueError("A mask needs positions: say for each state where in the text it stands.")
+        return self._pass(states, tokens, len(tokens), positions, mask)
+
+    def keep(self, length: int) -> None:
+        """Keep the first `length` slots and drop the rest: what was drafted is read again with true features once it is accepted."""
+        self.length = min(self.length, length)
+
+    def _fuse(self, features: torch.Tensor) -> torch.Tensor:
+        return self.drafter.fc(features)
+
+    def _pass(self, states: torch.Tensor, tokens: list[int], wanted: int, positions: list[int] | None = None,
+              mask: torch.Tensor | None = None) -> torch.Tensor:
+        start, end, device = self.length, self.length + len(tokens), self.embeddings.device
+        places = torch.arange(start, end, device=device) if positions is None else torch.tensor(positions, device=device)
+        embedding = self.embeddings[torch.tensor(tokens, device=device)]
+        outputs, self.keys, self.values = self.drafter(states, embedding, places, self.keys[:, :start], self.values[:, :start],
+                                                       self._bias(len(tokens), mask))
+        self.length, self.calls, self.outputs = end, self.calls + 1, outputs[-wanted:]
+        return self.drafter.logits(self.outputs)
+
+    def _bias(self, n: int, mask: torch.Tensor | None) -> torch.Tensor | None:
+        """What is added to the scores [n, length + n] of n new slots: 0 where they may look, -inf where not; None for 0 everywhere."""
+        if mask is None:
+            if n == 1:
+                return None
+            mask = torch.ones(n, n, dtype=torch.bool).tril_()
+        bias = self.embeddings.new_zeros(n, self.length + n)
+        bias[:, self.length + n - mask.shape[1]:].masked_fill_(~mask.to(bias.device), float("-inf"))
+        return bias
+
+
+_FOLDED = weakref.WeakKeyDictionary()  # drafter -> (which weights these are, what was made of them)
+
+
+class _Folded:
+    """A drafter's weights as the lean pass multiplies them: norms and scales inside the matrices, those transposed, queries and
+    keys in another order, the embeddings' share of the first product a table."""
+
+    def __init__(self, drafter: EagleDrafter, embeddings: torch.Tensor):
+        m, width, size = drafter.midlayer, drafter.width, drafter.size
+        root = width ** 0.5  # x / rms(x) = root * x / |x|
+        pairs = torch.arange(size).view(2, -1).T.flatten()  # unit i beside unit i + size / 2, so that a turn is a product in C
+        def paired(weight):
+            return weight.unflatten(0, (-1, size))[:, pairs].flatten(0, 1)
+        a = m.self_attn
+        first = torch.cat([paired(a.q_proj.weight) * size ** -0.5, paired(a.k_proj.weight), a.v_proj.weight])
+        self.fc = drafter.fc.weight.T.contiguous()
+        self.states = (first[:, width:] * m.hidden_norm.weight * root).T.contiguous()
+        self.told = (first[:, :width] * m.input_layernorm.weight).T.contiguous()
+        self.out = a.o_proj.weight.T.contiguous()
+        up = torch.cat([m.mlp.gate_proj.weight, m.mlp.up_proj.weight])
+        self.up = (up * m.post_attention_layernorm.weight * root).T.contiguous()
+        self.down = m.mlp.down_proj.weight.T.contiguous()
+        self.head = (drafter.lm_head.weight * drafter.norm.weight * root).T.contiguous()
+        self.eps = torch.tensor((width * drafter.eps) ** 0.5, dtype=embeddings.dtype)
+        angles = torch.atan2(drafter.sin, drafter.cos)[:, None, :size // 2].to(embeddings.dtype)
+        self.turns = torch.polar(torch.ones_like(angles), angles)
+        self.embeddings, self.input_eps = embeddings, drafter.eps
+        big = len(embeddings) * self.told.shape[1] * embeddings.element_size() > TABLE_LIMIT
+        self.table = None if big else self._told(embeddings)
+
+    def _told(self, embeddings: torch.Tensor) -> torch.Tensor:
+        return F.rms_norm(embeddings, embeddings.shape[-1:], eps=self.input_eps) @ self.told
+
+    def told_by(self, tokens: list[int]) -> torch.Tensor:
+        """The share of `tokens` in queries, keys and values, [n, all of these]."""
+        if self.table is None:
+            return self._told(self.embeddings[tokens])
+        return self.table[tokens] if len(tokens) > 1 else self.table[tokens[0]:tokens[0] + 1]
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, drafter: EagleDrafter, embeddings: torch.Tensor) -> "_Folded":
+        """Made once for as long as no weight changes, in place or otherwise."""
+        which = [(id(weight), weight.data_ptr(), weight._version) for weight in (*drafter.parameters(), embeddings)]
+        known = _FOLDED.get(drafter)
+        if known is None or known[0] != which:
+            known = _FOLDED[drafter] = which, cls(drafter, embeddings)
+        return known[1]
+
+
+class LeanEagle(CachedEagle):
+    """The same passes in two dozen tensor operations, equal within 1e-5 in float32. For the CPU."""
+
+    @staticmethod
+    def knows(drafter: EagleDrafter) -> bool:
+        """Is this exactly an `EagleDrafter` in float32 or float64 on the CPU, with nothing replaced in it or hung into it?"""
+        weight = drafter.fc.weight
+        return (type(drafter) is EagleDrafter and weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.float64)
+                and all(is_untouched(module, PARTS) for module in drafter.modules()))
+
+    def __init__(self, drafter: EagleDrafter, embeddings: torch.Tensor, capacity: int):
+        super().__init__(drafter, embeddings, capacity)
+        self.folded, self.turned = _Folded.of(drafter, embeddings), drafter.heads + drafter.kv_heads
+        self.keys, self.values = (embeddings.new_empty(drafter.kv_heads, capacity, drafter.size) for _ in range(2))
+
+    def _fuse(self, features: torch.Tensor) -> torch.Tensor:
+        return torch.mm(features, self.folded.fc)
+
+    def _normed(self, states: torch.Tensor) -> torch.Tensor:
+        """`states` over their lengths; what is missing of an RMS norm is in the next matrix."""
+        return states / torch.hypot(torch.linalg.vector_norm(states, dim=-1, keepdim=True), self.folded.eps)
+
+    def _pass(self, states: torch.Tensor, tokens: list[int], wanted: int, positions: list[int] | None = None,
+              mask: torch.Tensor | None = None) -> torch.Tensor:
+        """See `CachedEagle`."""
+        w, drafter, start, n = self.folded, self.drafter, self.length, len(tokens)
+        end, heads, turned = start + n, drafter.heads, self.turned
+        qkv = torch.addmm(w.told_by(tokens), self._normed(states), w.states).view(n, -1, drafter.size)
+        turns = w.turns[start:end] if positions is None else w.turns[positions]
+        qk = torch.view_as_complex(qkv[:, :turned].unflatten(-1, (-1, 2))) * turns
+        qk = torch.view_as_real(qk).flatten(-2).transpose(0, 1)
+        self.keys[:, start:end], self.values[:, start:end] = qk[heads:], qkv[:, turned:].transpose(0, 1)
+        a = F.scaled_dot_product_attention(qk[None, :heads], self.keys[None, :, :end], self.values[None, :, :end],
+                                           attn_mask=self._bias(n, mask), scale=1.0, enable_gqa=drafter.kv_heads < heads)
+        states = torch.addmm(states, a[0].transpose(0, 1).reshape(n, -1), w.out)
+        gate, up = torch.mm(self._normed(states), w.up).chunk(2, dim=-1)
+        states = torch.addmm(states, F.silu(gate).mul_(up), w.down)
+        self.length, self.calls, self.outputs = end, self.calls + 1, states[n - wanted:]
+        return drafter.spread(torch.mm(self._normed(self.outputs), w.head))
+
+
+def cached_eagle(drafter: EagleDrafter, embeddings: torch.Tensor, capacity: int, lean: bool = True) -> CachedEagle:
+    """`drafter` over a verifier's `embeddings` [V, width], ready to be fed: through the lean pass if `lean` and if it serves here.
+
+    `capacity`: slots that will be needed at most.
+    """
+    return (LeanEagle if lean and LeanEagle.knows(drafter) else CachedEagle)(drafter, embeddings, capacity)
