@@ -19,7 +19,7 @@ def with_eos(pair, eos):
     """`pair` with a verifier of its own whose EOS is `eos`."""
     verifier = deepcopy(pair.verifier)
     verifier.generation_config.eos_token_id = eos
-    return ModelPair(pair.drafter, verifier, heads=pair.heads)
+    return ModelPair(pair.drafter, verifier, heads=pair.heads, eagle=pair.eagle)
 
 
 # -- greedy equality with transformers (the whole matrix is in test_greedy_equality.py)
@@ -72,7 +72,7 @@ def test_bundled_pair_equals_transformers(stories, reference, method):
 @pytest.mark.parametrize("method", ALL)
 @pytest.mark.parametrize("offset", range(10))
 def test_eos_at_every_offset_of_a_block_ends_the_output(counting, method, offset):
-    pair = counting(sharpness=9.0, heads=True, eos=6 + offset)  # the verifier goes on 6, 7, 8 ...
+    pair = counting(sharpness=9.0, heads=True, eagle=True, eos=6 + offset)  # the verifier goes on 6, 7, 8 ...
     out = generate(pair, start(5), Cfg(max_new_tokens=12, draft_span=8, topk_branch=2), method)
     assert out.new_ids == [6 + i for i in range(offset + 1)] and out.finish_reason == "eos"
     assert [token for step in out.steps for token in step.new_ids] == out.new_ids
@@ -80,7 +80,7 @@ def test_eos_at_every_offset_of_a_block_ends_the_output(counting, method, offset
 
 @pytest.mark.parametrize("method", ALL)
 def test_eos_as_correction_of_a_wrong_draft_ends_the_output(counting, method):
-    out = generate(counting(draft=lambda token: token + 2, heads=True, eos=[8, 29]), start(5), Cfg(max_new_tokens=12), method)
+    out = generate(counting(draft=lambda token: token + 2, heads=True, eagle=True, eos=[8, 29]), start(5), Cfg(max_new_tokens=12), method)
     assert (out.new_ids, out.finish_reason) == ([6, 7, 8], "eos")
     assert out.steps[-1].extra == 8
 
@@ -100,12 +100,12 @@ def test_eos_equals_transformers_on_random_models(random_pairs, expected, kind, 
 
 @pytest.mark.parametrize("method", ALL)
 def test_eos_as_the_last_allowed_token_is_eos_not_length(counting, method):
-    assert generate(counting(heads=True, eos=8), start(5), Cfg(max_new_tokens=3), method).finish_reason == "eos"
+    assert generate(counting(heads=True, eagle=True, eos=8), start(5), Cfg(max_new_tokens=3), method).finish_reason == "eos"
 
 
 @pytest.mark.parametrize("method", ALL)
 def test_eos_in_the_prompt_ends_nothing(counting, method):
-    out = generate(counting(heads=True, eos=5), start(5, 5), Cfg(max_new_tokens=3), method)
+    out = generate(counting(heads=True, eagle=True, eos=5), start(5, 5), Cfg(max_new_tokens=3), method)
     assert (out.new_ids, out.finish_reason) == ([6, 7, 8], "length")
 
 
@@ -115,25 +115,26 @@ def test_eos_in_the_prompt_ends_nothing(counting, method):
 @pytest.mark.parametrize("draft", [1, 2])
 @pytest.mark.parametrize("n", range(1, 10))
 def test_length_is_exact(counting, method, draft, n):
-    out = generate(counting(lambda token: token + draft, heads=True), start(5), Cfg(max_new_tokens=n, draft_span=4), method)
+    out = generate(counting(lambda token: token + draft, heads=True, eagle=True), start(5), Cfg(max_new_tokens=n, draft_span=4), method)
     assert out.new_ids == list(range(6, 6 + n)) and out.finish_reason == "length"
 
 
 @pytest.mark.parametrize("method", ALL)
 @pytest.mark.parametrize("kind", ["right", "wrong"])
 @pytest.mark.parametrize("length", [24, 29, 30, 31, 32])
-def test_context_limit_stops_the_run_with_what_it_has(random_model, random_heads, reference, method, kind, length):
+def test_context_limit_stops_the_run_with_what_it_has(random_model, random_heads, random_eagle, reference, method, kind, length):
     verifier = random_model(1, context=32)
     drafter = verifier if kind == "right" else random_model(2, context=32)
     prompt = torch.randint(0, 29, (1, length), generator=torch.Generator().manual_seed(length))
-    out = generate(ModelPair(drafter, verifier, heads=random_heads()), prompt, Cfg(max_new_tokens=20, draft_span=8), method)
+    pair = ModelPair(drafter, verifier, heads=random_heads(), eagle=random_eagle(context=32))
+    out = generate(pair, prompt, Cfg(max_new_tokens=20, draft_span=8), method)
     assert len(out.prompt_ids) + len(out.new_ids) == 32 and out.finish_reason == "context"
     assert out.new_ids == (reference(verifier, prompt, 32 - length) if length < 32 else [])
 
 
 @pytest.mark.parametrize("method", ALL)
 def test_prompt_of_the_whole_context_gives_no_token_and_costs_no_pass(counting, real_calls, method):
-    pair = counting(context=8, heads=True)
+    pair = counting(context=8, heads=True, eagle=True)
     calls = real_calls(pair)
     out = generate(pair, torch.arange(8)[None], Cfg(), method)
     assert (out.new_ids, out.steps, out.finish_reason) == ([], [], "context")
@@ -142,14 +143,15 @@ def test_prompt_of_the_whole_context_gives_no_token_and_costs_no_pass(counting, 
 
 @pytest.mark.parametrize("method", ALL)
 def test_filling_the_context_with_the_last_asked_token_is_length(counting, method):
-    out = generate(counting(context=8, heads=True), start(0, 1, 2, 3, 4), Cfg(max_new_tokens=3), method)
+    out = generate(counting(context=8, heads=True, eagle=True), start(0, 1, 2, 3, 4), Cfg(max_new_tokens=3), method)
     assert (out.new_ids, out.finish_reason) == ([5, 6, 7], "length")
 
 
 @pytest.mark.parametrize("method", ALL)
-def test_shorter_context_of_the_two_models_is_the_limit(rule_model, random_heads, method):
+def test_shorter_context_of_the_two_models_is_the_limit(rule_model, random_heads, random_eagle, method):
     count = [(t + 1) % 30 for t in range(30)]
-    pair = ModelPair(rule_model(count, context=8), rule_model(count, context=64), heads=random_heads(width=30))
+    pair = ModelPair(rule_model(count, context=8), rule_model(count, context=64), heads=random_heads(width=30),
+                     eagle=random_eagle(width=30, vocab_size=30, heads=1, context=8))
     assert generate(pair, start(0, 1, 2), Cfg(), method).new_ids == [3, 4, 5, 6, 7]
 
 
@@ -187,6 +189,7 @@ def test_text_is_empty_without_a_tokenizer(counting):
     (dict(method="magic"), r"There is no method 'magic': use one of \['greedy', 'heads', 'lookup', 'medusa_lite'"),
     (dict(cfg=Cfg(do_sample=True), method="medusa_lite"), "greedy tokens only: use do_sample=False or 'one_pass'"),
     (dict(method="heads"), "Pair 'custom' has no Medusa heads: train some, or use method 'tree'"),
+    (dict(method="eagle"), "Pair 'custom' has no eagle drafter: train one, or use method 'tree'"),
     (dict(cfg=Cfg(draft="top"), method="one_pass"), "use draft='branches' or 'tree', not 'top'"),
     (dict(cfg=Cfg(do_sample=True, acceptance="with_replacement")), "does not fit how 'tree' drafts here: use one of"),
     (dict(prompt=torch.zeros(1, 0, dtype=torch.long)), "prompt is empty"),

@@ -25,7 +25,8 @@ def test_reported_calls_are_the_real_forward_passes(random_pairs, real_calls, ki
 
 
 @pytest.mark.parametrize("method, draft", [("greedy", "auto"), ("one_pass", "branches"), ("tree", "branches"), ("tree", "paths"),
-                                           ("tree", "top"), ("lookup", "auto"), ("heads", "auto")])
+                                           ("tree", "top"), ("lookup", "auto"), ("heads", "auto"), ("eagle", "paths"),
+                                           ("eagle", "top")])
 @pytest.mark.parametrize("kind", ["random", "right", "wrong"])
 def test_lean_runs_report_the_passes_that_ordinary_ones_really_make(random_pairs, real_calls, kind, method, draft):
     pair, cfg = random_pairs[kind], Cfg(max_new_tokens=12, draft_span=4, draft=draft, adaptive_span=True)
@@ -55,11 +56,11 @@ def test_hook_in_a_model_sees_every_pass_of_a_run(random_pairs):
         assert calls == {"drafter": out.drafter_calls, "verifier": out.verifier_calls}
 
 
-@pytest.mark.parametrize("method", ["one_pass", "tree", "lookup", "heads"])
+@pytest.mark.parametrize("method", ["one_pass", "tree", "lookup", "heads", "eagle"])
 def test_cached_methods_cost_one_verifier_pass_a_step_and_one_drafter_pass_a_level(random_pairs, method):
     out = generate(random_pairs["random"], PROMPT, Cfg(max_new_tokens=16, draft_span=4), method)
-    drafts = method in ("one_pass", "tree")
-    for step in out.steps:
+    for i, step in enumerate(out.steps):
+        drafts = method in ("one_pass", "tree") or method == "eagle" and i > 0  # which first needs the verifier's states
         levels = min(4, 4 + 16 - step.context - 1)  # the verifier's own token needs room too
         assert (step.verifier_calls, step.drafter_calls) == (1, levels if drafts else 0)
 

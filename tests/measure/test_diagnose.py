@@ -17,7 +17,7 @@ def tied(pair, gap, dtype=torch.float32):
         verifier.lm_head.weight[12] = verifier.lm_head.weight[10]
         logit = last_token_logits(verifier, torch.tensor([[9]]))[10]
         verifier.lm_head.weight[12] *= 1 - gap / logit
-    return ModelPair(deepcopy(pair.drafter).to(dtype), verifier, heads=pair.heads)
+    return ModelPair(deepcopy(pair.drafter).to(dtype), verifier, heads=pair.heads, eagle=pair.eagle)
 
 
 def test_equal_outputs_as_generations_and_as_lists(counting):
