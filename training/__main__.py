@@ -1,5 +1,6 @@
 """Train and export the bundled pair: text, tokenizer, verifier, drafter, Medusa heads, eagle drafter, measurements. Resumes where it
-was stopped."""
+was stopped. `eagle` trains the eagle drafter alone, on the exported verifier; `card` measures the exported eagle drafter again. Both
+leave every other measurement as it is."""
 import argparse
 import json
 from pathlib import Path
@@ -14,15 +15,42 @@ from specdec_utils.text.prompts import OPENINGS
 from .card import model_card
 from .data import Windows, fixed_windows, load_stories, train_tokenizer
 from .drafter import train_drafter
-from .eagle import INNER, feature_library, measure_eagle, openings, train_eagle
+from .eagle import STEPS, train_eagle
+from .eagle_measures import measure_eagle, measured_texts
+from .eagle_texts import brief_openings, feature_library, openings
 from .evaluate import evaluate
 from .heads import train_heads
 from .library import verifier_library
 from .verifier import CONTEXT, train_verifier
 
 
-def main() -> None:
+def renew_eagle(args: argparse.Namespace, train_text: list[str], held_out_text: list[str]) -> None:
+    """Train the eagle drafter on the exported verifier (only for the parts that train it), measure it, and write the card."""
+    tokenizer = AutoTokenizer.from_pretrained(args.out / "verifier")
+    verifier = AutoModelForCausalLM.from_pretrained(args.out / "verifier", dtype=torch.float32).eval()
+
+    def encode(text: str) -> list[int]:
+        return tokenizer(text)["input_ids"]
+    card = json.loads((args.out / "measurements.json").read_text(encoding="utf-8"))
+    texts = measured_texts(verifier, encode, OPENINGS, held_out_text, args.seed)
+    learnt = {"steps": args.eagle_steps} | card.get("eagle", {})
+    if args.part == "eagle":
+        begun, brief = (find(train_text, encode, tokenizer.eos_token_id, args.seed, avoid=OPENINGS) for find in (openings, brief_openings))
+        measured = [ids for part in texts.values() for ids, _ in part]
+        features = feature_library(verifier, begun, brief, measured, args.seed, args.work / "features.pt")
+        eagle, history = train_eagle(verifier, features, args.eagle_steps, args.work, args.seed)
+        eagle.save_pretrained(args.out / "eagle")
+        learnt = {"steps": args.eagle_steps, "history": history, "tokens": sum(part.ids.numel() for part in features.values())}
+    card["eagle"] = learnt | measure_eagle(verifier, EagleDrafter.from_pretrained(args.out / "eagle"), texts)
+    text = json.dumps(card, indent=1)
+    (args.out / "measurements.json").write_text(text + "\n", encoding="utf-8")
+    (args.out / "MODEL_CARD.md").write_text(model_card(json.loads(text)), encoding="utf-8")
+    print(text)
+
+
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser.add_argument("part", nargs="?", choices=("all", "eagle", "card"), default="all")
     parser.add_argument("--text", type=Path, help="stories, each closed by a line <|endoftext|> (default: the public data set)")
     parser.add_argument("--validation", type=Path, help="held-out stories (default: the last 100 of the text)")
     parser.add_argument("--work", type=Path, default=Path("runs/stories"), help="checkpoints go here")
@@ -30,13 +58,16 @@ def main() -> None:
     parser.add_argument("--verifier-steps", type=int, default=3100)
     parser.add_argument("--drafter-steps", type=int, default=3000)
     parser.add_argument("--heads-steps", type=int, default=1800)
-    parser.add_argument("--eagle-steps", type=int, default=2000)
+    parser.add_argument("--eagle-steps", type=int, default=STEPS)
     parser.add_argument("--verifier", type=Path, help="a finished verifier's folder: train only what learns from it")
     parser.add_argument("--seed", type=int, default=42)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     args.work.mkdir(parents=True, exist_ok=True)
     train_text, held_out_text = load_stories(args.text, args.validation)
 
+    if args.part != "all":
+        renew_eagle(args, train_text, held_out_text)
+        return
     if args.verifier is not None:
         tokenizer = AutoTokenizer.from_pretrained(args.verifier)
     elif (args.work / "tokenizer").exists():
@@ -60,26 +91,16 @@ def main() -> None:
     library = verifier_library(verifier, windows, args.seed, args.work / "library.pt")
     drafter, drafter_history = train_drafter(verifier, library, windows, args.drafter_steps, args.work, args.seed)
     heads, heads_history = train_heads(verifier, library, args.heads_steps, args.work, args.seed)
-    begun = openings(train_text, encode, eos, args.seed, avoid=OPENINGS)
-    features = feature_library(verifier, begun, args.seed, args.work / "features.pt")
-    eagle, eagle_history = train_eagle(verifier, features, args.eagle_steps, args.work, args.seed)
-
     trained = {"drafter": drafter} if args.verifier is not None else {"verifier": verifier, "drafter": drafter}
     for role, model in trained.items():
         model.half().save_pretrained(args.out / role)
         tokenizer.save_pretrained(args.out / role)
     heads.save_pretrained(args.out / "heads")
-    eagle.save_pretrained(args.out / "eagle")
     shipped = {role: AutoModelForCausalLM.from_pretrained(args.out / role, dtype=torch.float32).eval()
                for role in ("verifier", "drafter")}
     shipped_heads = MedusaHeads.from_pretrained(args.out / "heads")
     card = evaluate(shipped["verifier"], shipped["drafter"], shipped_heads, tokenizer, held_out, held_out_windows, args.seed)
-    shipped_eagle = EagleDrafter.from_pretrained(args.out / "eagle")
-    card |= {"eagle": measure_eagle(shipped["verifier"], shipped_eagle, encode, OPENINGS, held_out_text, args.seed),
-             "eagle_history": eagle_history, "eagle_steps": args.eagle_steps, "eagle_inner": INNER,
-             "eagle_parameters": sum(p.numel() for p in shipped_eagle.parameters()),
-             "feature_tokens": sum(part.ids.numel() for part in features.values()),
-             "verifier_history": verifier_history, "drafter_history": drafter_history, "heads_history": heads_history,
+    card |= {"verifier_history": verifier_history, "drafter_history": drafter_history, "heads_history": heads_history,
              "heads_steps": args.heads_steps, "heads_parameters": sum(p.numel() for p in shipped_heads.parameters()),
              "library_tokens": library.ids.numel(), "drafter_inner": drafter.config.n_inner, "seed": args.seed,
              "context": CONTEXT, "width": verifier.config.n_embd, "vocabulary": len(tokenizer),
@@ -87,10 +108,9 @@ def main() -> None:
              "verifier_steps": args.verifier_steps, "drafter_steps": args.drafter_steps}
     for role, model in shipped.items():
         card |= {f"{role}_layers": model.config.n_layer, f"{role}_parameters": sum(p.numel() for p in model.parameters())}
-    text = json.dumps(card, indent=1)
-    (args.out / "measurements.json").write_text(text + "\n", encoding="utf-8")
-    (args.out / "MODEL_CARD.md").write_text(model_card(json.loads(text)), encoding="utf-8")
-    print(text)
+    (args.out / "measurements.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    args.part = "eagle"
+    renew_eagle(args, train_text, held_out_text)
 
 
 if __name__ == "__main__":

@@ -24,10 +24,12 @@ def learning_rate_factor(step: int, steps: int, warmup: int = 50, flat: float = 
 
 
 def fit(model: torch.nn.Module, loss_of_step: Callable[[int], torch.Tensor], steps: int, checkpoint: Path, *,
-        muon_lr: float, adam_lr: float, flat: float = 0.3, evaluate: Callable[[], float] | None = None, every: int = 200) -> list[dict]:
+        muon_lr: float, adam_lr: float, factor: Callable[[int], float] | None = None, evaluate: Callable[[], float] | None = None,
+        every: int = 200) -> list[dict]:
     """Train `model` in place for `steps` steps and return its history, one record per `every` steps.
 
-    `loss_of_step(step)` builds the step's loss from the step number alone. The checkpoint file is rewritten every `every`
+    `loss_of_step(step)` builds the step's loss from the step number alone. `factor(step)` scales the learning rates (default:
+    `learning_rate_factor`). The checkpoint file is rewritten every `every`
     steps; where it exists, training goes on from it.
     """
     opts = optimizers(model, muon_lr, adam_lr)
@@ -44,7 +46,7 @@ def fit(model: torch.nn.Module, loss_of_step: Callable[[int], torch.Tensor], ste
     for step in bar:
         groups = [group for opt in opts for group in opt.param_groups]
         for group, lr in zip(groups, base, strict=True):
-            group["lr"] = lr * learning_rate_factor(step, steps, flat=flat)
+            group["lr"] = lr * (factor(step) if factor else learning_rate_factor(step, steps))
         model.train()
         loss = loss_of_step(step)
         loss.backward()

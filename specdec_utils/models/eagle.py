@@ -68,6 +68,9 @@ class EagleDrafter(nn.Module):
         kv_heads = kv_heads or heads
         if width % (2 * heads) or heads % kv_heads:
             raise ValueError(f"A width of {width} does not split into {heads} heads of an even size over {kv_heads} of keys.")
+        if draft_ids is not None and (len(draft_ids) == 0 or (draft_ids.diff() <= 0).any()
+                                      or draft_ids[0] < 0 or draft_ids[-1] >= vocab_size):
+            raise ValueError(f"draft_ids must ascend within 0..{vocab_size - 1}.")
         self.width, self.vocab_size, self.layers, self.heads, self.kv_heads = width, vocab_size, tuple(layers), heads, kv_heads
         self.inner, self.context, self.rope_theta, self.eps, self.size = inner, context, rope_theta, eps, width // heads
         self.fc = nn.Linear(len(self.layers) * width, width, bias=False)
@@ -77,8 +80,6 @@ class EagleDrafter(nn.Module):
         if draft_ids is None:
             self.d2t = self.t2d = None
         else:
-            if len(draft_ids) == 0 or (draft_ids.diff() <= 0).any() or draft_ids[0] < 0 or draft_ids[-1] >= vocab_size:
-                raise ValueError(f"draft_ids must ascend within 0..{vocab_size - 1}.")
             self.register_buffer("d2t", draft_ids - torch.arange(len(draft_ids)))
             self.register_buffer("t2d", torch.zeros(vocab_size, dtype=torch.bool).index_fill(0, draft_ids, True))
         angles = torch.arange(context)[:, None] * rope_theta ** (-torch.arange(0, self.size, 2) / self.size)

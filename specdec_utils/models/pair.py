@@ -14,8 +14,8 @@ class ModelPair:
     mode. Without a tokenizer prompts are token tensors and generated `.text` is empty. `heads` are Medusa heads trained on
     this verifier, for method "heads"; `eagle` is a drafter that reads this verifier's hidden states, for method "eagle".
 
-    Attributes: drafter, verifier, tokenizer, name, heads, eagle, device (str), vocab_size, context (positions that both models have;
-    2**20 where neither has a limit), eos_ids (frozenset of int, from the verifier's generation config).
+    Attributes: drafter, verifier, tokenizer, name, heads, eagle, device (str), vocab_size, context (positions that all models have;
+    2**20 where none has a limit), eos_ids (frozenset of int, from the verifier's generation config).
     Raises ValueError if the vocabularies differ in size, the models lie on different devices, one of them does not fit (see
     `check_fit`), or `eagle` was made for a verifier of another size.
     """
@@ -36,12 +36,12 @@ class ModelPair:
         self.tokenizer, self.name = tokenizer, name
         self.heads, self.eagle = heads, eagle
         self.device, self.vocab_size = str(verifier.device), sizes[1]
-        self.context = min(context_of(other), context_of(verifier))
+        self.context = min(context_of(other), context_of(verifier), context_of(verifier) if eagle is None else eagle.context)
         if eagle is not None:
             width = verifier.get_input_embeddings().embedding_dim
-            if (eagle.width, eagle.vocab_size) != (width, sizes[1]) or eagle.context < self.context:
-                raise ValueError(f"The eagle drafter was made for a verifier of width {eagle.width}, {eagle.vocab_size} tokens and up to "
-                                 f"{eagle.context} positions; this one has {width}, {sizes[1]} and {self.context}.")
+            if (eagle.width, eagle.vocab_size) != (width, sizes[1]):
+                raise ValueError(f"The eagle drafter was made for a verifier of width {eagle.width} and {eagle.vocab_size} tokens; "
+                                 f"this one has {width} and {sizes[1]}.")
 
     @property
     def eos_ids(self) -> frozenset[int]:

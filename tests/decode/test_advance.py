@@ -186,7 +186,7 @@ def test_text_is_empty_without_a_tokenizer(counting):
 
 
 @pytest.mark.parametrize("change, message", [
-    (dict(method="magic"), r"There is no method 'magic': use one of \['greedy', 'heads', 'lookup', 'medusa_lite'"),
+    (dict(method="magic"), r"There is no method 'magic': use one of \['eagle', 'greedy', 'heads', 'lookup', 'medusa_lite'"),
     (dict(cfg=Cfg(do_sample=True), method="medusa_lite"), "greedy tokens only: use do_sample=False or 'one_pass'"),
     (dict(method="heads"), "Pair 'custom' has no Medusa heads: train some, or use method 'tree'"),
     (dict(method="eagle"), "Pair 'custom' has no eagle drafter: train one, or use method 'tree'"),

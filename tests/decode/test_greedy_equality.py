@@ -84,7 +84,7 @@ def trained_eagle(verifier, expected):
         for _ in range(40):
             optimizer.zero_grad()
             for j, output in enumerate(eagle.unroll(features, row, embeddings, 3), 1):
-                F.cross_entropy(eagle.logits(output)[0], row[0, j + 1:row.shape[1] - 2 + j]).backward(retain_graph=True)
+                F.cross_entropy(eagle.logits(output)[0, :-1], row[0, j + 1:row.shape[1] - 3 + j]).backward(retain_graph=True)
             optimizer.step()
     return eagle.eval()
 

@@ -14,6 +14,7 @@ BIAS_AT_ONE_POSITION = {  # total variation distance from p = (1, 2, 3, 4, 6) / 
     "resample from p": Fraction(21, 128),
     "greedy draft judged with a soft q": Fraction(109, 336),
     "raw q after top-k drafting": Fraction(5, 52),
+    "q of a draft vocabulary over the wrong set": Fraction(109, 560),
     "q not renormalised": Fraction(10379, 149058),
     "siblings sorted by id": Fraction(16462301, 52972920),
     "siblings sorted by probability": Fraction(16462301, 52972920),

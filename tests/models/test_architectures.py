@@ -7,14 +7,14 @@ from specdec_utils import METHODS, Cfg, ModelPair, cached_model, generate
 
 PROMPT = torch.tensor([[5, 17, 3, 9, 21, 8, 14, 2, 26, 11]])
 ATTENTION = PLAIN | WINDOWED | UNFOLDED
-WAYS = [*((method, "auto") for method in METHODS), ("tree", "branches"), ("tree", "paths")]
+WAYS = [*((method, "auto") for method in METHODS), *((method, draft) for method in ("tree", "eagle") for draft in ("branches", "paths"))]
 
 
 @pytest.mark.parametrize("name", ATTENTION)
-def test_every_method_equals_transformers(name, random_heads, reference):
+def test_every_method_equals_transformers(name, random_heads, random_eagle, reference):
     """12 tokens behind 10, so that windows of 8 have long begun to slide; drafts that branch, and some of them accepted."""
     verifier = tiny_model(ATTENTION[name])
-    pair = ModelPair(with_noise(verifier), verifier, heads=random_heads())
+    pair = ModelPair(with_noise(verifier), verifier, heads=random_heads(), eagle=random_eagle())
     expected, accepted, branching = reference(verifier, PROMPT, 12), 0, 0
     assert len(set(expected)) > 1
     for method, draft in WAYS:
@@ -51,9 +51,9 @@ def test_models_without_a_limit_are_bound_by_their_partner_only(random_model):
     assert ModelPair(bloom, mpt).context == 48
 
 
-def test_mpt_writes_up_to_its_last_position(reference):
+def test_mpt_writes_up_to_its_last_position(random_eagle, reference):
     mpt = tiny_model(UNFOLDED["MPT"], max_seq_len=16)
-    pair = ModelPair(with_noise(mpt), mpt)
+    pair = ModelPair(with_noise(mpt), mpt, eagle=random_eagle())
     for method, draft in WAYS:
         if method != "heads":
             out = generate(pair, PROMPT, Cfg(max_new_tokens=12, draft=draft, topk_branch=3, draft_span=8), method)

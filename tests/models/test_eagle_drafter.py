@@ -81,11 +81,11 @@ def test_unrolled_training_equals_drafting_on_its_own_outputs(random_eagle, text
     some = torch.tensor([0, 2, 7])
     thinned = drafter.unroll(features, ids, embeddings, steps, some)
     for row, last in ((0, 0), (0, 3), (1, 7)):
-        pairs = list(zip(drafter.fc(features[row, :last + 1]), ids[row, 1:]))
+        pairs, state = list(zip(drafter.fc(features[row, :last]), ids[row, 1:])), drafter.fc(features[row, last])
         for j in range(steps):
-            output = by_hand(drafter, pairs, embeddings)[-1]
-            torch.testing.assert_close(unrolled[j][row, last], output, atol=1e-4, rtol=1e-4)
-            pairs.append((output, ids[row, last + j + 2]))
+            pairs.append((state, ids[row, last + j + 1]))
+            state = by_hand(drafter, pairs, embeddings)[-1]
+            torch.testing.assert_close(unrolled[j][row, last], state, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(thinned[0], unrolled[0])
     for one, other in zip(thinned[1:], unrolled[1:], strict=True):
         torch.testing.assert_close(one, other[:, some])
@@ -161,9 +161,14 @@ def test_what_cannot_be_a_drafter_is_one_sentence(random_eagle, random_model, tm
     for ids in ([], [3, 3], [4, 2], [-1, 2], [2, 29]):
         with pytest.raises(ValueError, match=r"draft_ids must ascend within 0\.\.28"):
             EagleDrafter(16, 29, (0,), heads=2, inner=8, draft_ids=torch.tensor(ids, dtype=torch.long))
-    for other in (random_eagle(width=32), random_eagle(vocab_size=30), random_eagle(context=32)):
-        with pytest.raises(ValueError, match="was made for a verifier of width .* this one has 16, 29 and 64"):
+    for other in (random_eagle(width=32), random_eagle(vocab_size=30)):
+        with pytest.raises(ValueError, match="was made for a verifier of width .* this one has 16 and 29"):
             ModelPair(random_model(2), random_model(1), eagle=other)
+
+
+def test_a_drafter_of_fewer_positions_bounds_the_pair(random_model, random_eagle):
+    assert ModelPair(random_model(2), random_model(1), eagle=random_eagle(context=32)).context == 32
+    assert ModelPair(random_model(2), random_model(1), eagle=random_eagle(context=128)).context == 64
 
 
 def test_the_bundled_pair_has_a_drafter_below_four_megabytes(stories):

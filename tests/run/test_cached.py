@@ -253,7 +253,7 @@ def test_all_methods_of_a_llama_pair_equal_transformers(llamas, reference, penal
     prompt = torch.tensor([IDS])
     expected = reference(llamas.verifier, prompt, 20, repetition_penalty=penalty, no_repeat_ngram_size=ngram)
     for method in METHODS:
-        for draft in ("branches", "paths", "top") if method == "tree" else ("auto",):
+        for draft in ("branches", "paths", "top") if method in ("tree", "eagle") else ("auto",):
             cfg = Cfg(max_new_tokens=20, draft=draft, repetition_penalty=penalty, no_repeat_ngram_size=ngram)
             out = generate(llamas, prompt, cfg, method)
             assert out.new_ids == expected, (method, draft)

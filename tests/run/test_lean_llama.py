@@ -104,14 +104,14 @@ def test_mask_without_positions_is_refused():
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["stock", "packed"])
-def test_greedy_output_of_each_method_equals_transformers(reference, packed):
+def test_greedy_output_of_each_method_equals_transformers(random_eagle, reference, packed):
     drafter, verifier, prompt = llama(8), llama(), torch.tensor([IDS])
     expected = reference(verifier, prompt, 24)
     if packed:
         pack(verifier)
-    pair = ModelPair(drafter, verifier)
+    pair = ModelPair(drafter, verifier, eagle=random_eagle())
     assert type(cached_model(verifier, 8)) is LeanLlama
-    for method in ("greedy", "one_pass", "tree", "lookup"):
+    for method in ("greedy", "one_pass", "tree", "lookup", "eagle"):
         assert generate(pair, prompt, Cfg(max_new_tokens=24), method).new_ids == expected, method
 
 

@@ -111,13 +111,13 @@ def test_packed_weights_are_saved_as_any_other(tmp_path):
 
 
 @needs_packing
-def test_a_packed_pair_writes_what_it_wrote_before(random_model, random_heads, reference):
+def test_a_packed_pair_writes_what_it_wrote_before(random_model, random_heads, random_eagle, reference):
     drafter, verifier = random_model(2), random_model(1)
     expected = reference(verifier, IDS, 16)
     pack(drafter), pack(verifier)
     assert not LeanGPT2.knows(verifier)  # which would go past the packed layers
-    pair = ModelPair(drafter, verifier, heads=random_heads())
-    for method in ("greedy", "one_pass", "tree", "lookup", "heads"):
+    pair = ModelPair(drafter, verifier, heads=random_heads(), eagle=random_eagle())
+    for method in ("greedy", "one_pass", "tree", "lookup", "heads", "eagle"):
         assert generate(pair, IDS, Cfg(max_new_tokens=16), method).new_ids == expected, method
     assert generate(ModelPair(verifier, verifier), IDS, Cfg(max_new_tokens=16)).new_ids == expected  # which copies the model
 

@@ -94,12 +94,13 @@ def test_mask_without_positions_is_refused(name):
 
 
 @pytest.mark.parametrize("name", WINDOWED)
-def test_texts_across_the_windows_edge_equal_transformers(name, random_heads, reference):
+def test_texts_across_the_windows_edge_equal_transformers(name, random_heads, random_eagle, reference):
     """From 4 tokens to 40, through a window of 8; verifier and drafter are both windowed."""
     verifier, prompt = tiny_model(WINDOWED[name]), torch.tensor([TEXT[:4]])
-    pair = ModelPair(with_noise(verifier), verifier, heads=random_heads())
+    pair = ModelPair(with_noise(verifier), verifier, heads=random_heads(), eagle=random_eagle())
     expected = reference(verifier, prompt, 36)
     for method, draft, branches in (("greedy", "auto", 1), ("one_pass", "auto", 3), ("tree", "top", 3), ("tree", "branches", 3),
-                                    ("tree", "paths", 3), ("tree", "top", 1), ("lookup", "auto", 1), ("heads", "auto", 3)):
+                                    ("tree", "paths", 3), ("tree", "top", 1), ("lookup", "auto", 1), ("heads", "auto", 3),
+                                    ("eagle", "top", 3), ("eagle", "branches", 3), ("eagle", "paths", 3), ("eagle", "top", 1)):
         cfg = Cfg(max_new_tokens=36, draft=draft, topk_branch=branches, draft_span=4)
         assert generate(pair, prompt, cfg, method).new_ids == expected, (method, draft, branches)

@@ -1,10 +1,19 @@
 """How the bundled pair is made, on a verifier small enough to train with in a second."""
+import json
+from copy import deepcopy
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
 import pytest
 import torch
 
 from training.data import Windows
 from training.drafter import distillation_loss, start_from, train_drafter
-from training.eagle import HeadLoss, acceptance_by_depth, feature_library, new_eagle, openings, train_eagle
+from training.__main__ import main
+from training.eagle import STAGES, HeadLoss, new_eagle, train_eagle
+from training.eagle_measures import acceptance_by_depth
+from training.eagle_texts import TEXTS, Texts, brief_openings, feature_library, openings, runs_of
 from training.evaluate import repeated_sentence
 from training.heads import head_accuracy, train_heads
 from training.library import verifier_library, write_text
@@ -110,22 +119,64 @@ def test_openings_differ_vary_in_length_and_leave_out_what_is_kept_for_measuring
     assert openings(STORIES, letters, EOS, seed=3) != openings(STORIES, letters, EOS, seed=4)
 
 
+def test_brief_openings_differ_are_short_and_begin_as_no_benchmark_does():
+    begun = brief_openings(STORIES, letters, EOS, seed=3, avoid=["A0 ran to the big house", "B1"])
+    inner = [ids[ids[0] == EOS:] for ids in begun]
+    assert len({tuple(ids) for ids in inner}) == len(inner) > 60 and {len(ids) for ids in inner} == {*range(4, 13)}
+    assert 0.1 < sum(ids[0] == EOS for ids in begun) / len(begun) < 0.35
+    assert not any(ids == letters("A0 ran to the big house")[:len(ids)] or ids[:2] == letters("B1") for ids in inner)
+
+
+FEW = {"short": Texts(3, 20, 4, (0.0, 1.0)), "long": Texts(2, 30, 4, (0.0, 1.0)), "brief": Texts(2, 24, 4, (1.0,), brief=True)}
+
+
 @pytest.fixture(scope="module")
-def features(verifier, tmp_path_factory):
+def turning(verifier):
+    """The verifier with an output matrix of its own: token t + 1 is likely after t."""
+    model = deepcopy(verifier)
+    model.lm_head.weight = torch.nn.Parameter(model.transformer.wte.weight.detach().roll(1, dims=0))
+    return model
+
+
+@pytest.fixture(scope="module")
+def features(turning, tmp_path_factory):
     begun = [ids[:5] for ids in openings(STORIES, letters, EOS, seed=3)]
-    file, texts = tmp_path_factory.mktemp("runs") / "features.pt", {"short": (3, 20), "long": (2, 30)}
+    file = tmp_path_factory.mktemp("runs") / "features.pt"
     with torch.random.fork_rng():
-        made = feature_library(verifier, begun, 5, file, texts, 6, (0, 1, 2))
-    read = feature_library(verifier, begun, 5, file)  # from the file
-    assert all(torch.equal(made[name].hidden, read[name].hidden) for name in texts)
+        made = feature_library(turning, begun, begun, [], 5, file, FEW, 6, (0, 1, 2))
+    read = feature_library(turning, [], [], [], 5, file)
+    assert all(torch.equal(made[name].hidden, read[name].hidden) for name in FEW)
     return made
 
 
-def test_features_are_the_states_of_the_layers_that_the_drafter_reads(verifier, features):
+def test_features_are_the_states_of_the_layers_that_the_drafter_reads(turning, features):
     assert features["short"].ids.shape == (18, 20) and features["long"].hidden.shape == (12, 30, 3 * 16)
-    states = verifier(features["short"].ids, output_hidden_states=True).hidden_states
+    states = turning(features["short"].ids, output_hidden_states=True).hidden_states
     expected = torch.cat([states[layer] for layer in (0, 1, 2)], dim=-1)
     torch.testing.assert_close(features["short"].hidden.float(), expected, atol=2e-2, rtol=1e-2)
+
+
+def test_what_is_measured_on_is_left_out_of_the_brief_texts_and_too_few_stories_are_one_sentence(turning, features, tmp_path):
+    begun, measured = [ids[:5] for ids in openings(STORIES, letters, EOS, seed=3)], features["brief"].ids[:4].tolist()
+    with torch.random.fork_rng():
+        made = feature_library(turning, begun, begun, measured, 5, tmp_path / "features.pt", FEW, 6, (0, 1, 2))
+    assert 0 < len(features["brief"].ids) - len(made["brief"].ids) and len(made["short"].ids) == 18
+    assert runs_of(made["brief"].ids.tolist()).isdisjoint(runs_of(measured))
+    with pytest.raises(ValueError, match="The openings give 0 batches of 6 and 2 are needed: give more stories"):
+        feature_library(turning, begun, [], [], 5, tmp_path / "other.pt", FEW, 6, (0, 1, 2))
+
+
+def test_stages_have_the_rates_turns_and_mixes_of_the_recipe():
+    first, second = STAGES
+    assert [first.factor(step) for step in (0, 39, 800)] == pytest.approx([1 / 40, 1, 1]) and first.factor(2000) == pytest.approx(0.02)
+    assert second.factor(39) == pytest.approx(0.3, rel=0.02) and second.factor(2400) == pytest.approx(0.0045)
+    assert [first.mix(step) for step in (600, 1100, 1600)] == pytest.approx([0, 0.5, 1]) and second.mix(0) == 1
+    for stage in STAGES:
+        seen = {name: [] for name in TEXTS}
+        for step in range(40):
+            name, turn = stage.turn(step)
+            seen[name].append(turn)
+        assert all(turns == [*range(len(turns))] for turns in seen.values())
 
 
 @pytest.mark.parametrize("mix, sharp", [(0.0, 0.5), (1.0, 0.0), (0.6, 0.5)])
@@ -143,16 +194,54 @@ def test_gradients_of_the_blockwise_loss_are_those_of_its_formula(mix, sharp):
     torch.testing.assert_close(value, distance.mean() / 2)
 
 
-def test_eagle_drafter_learns_and_goes_on_from_its_checkpoint(verifier, features, tmp_path):
+def test_eagle_drafter_learns_and_goes_on_from_its_checkpoint(turning, features, tmp_path):
     texts = [(row.tolist(), 5) for row in features["long"].ids]
     with torch.random.fork_rng():
         options = dict(inner=24, layers=(0, 1, 2))
-        eagle, history = train_eagle(verifier, features, 60, tmp_path, 2, **options)
-        again, same = train_eagle(verifier, features, 60, tmp_path, 2, **options)
-        fresh = new_eagle(verifier, 1.0, 2, **options)
-    assert history == same and history[-1]["step"] == 60
+        eagle, history = train_eagle(turning, features, 120, tmp_path, 2, **options)
+        again, same = train_eagle(turning, features, 120, tmp_path, 2, **options)
+        fresh = new_eagle(turning, 1.0, 2, **options)
+    assert history == same and history[-1]["step"] == 120
     assert all(torch.equal(a, b) for a, b in zip(eagle.state_dict().values(), again.state_dict().values()))
-    before, after = (acceptance_by_depth(verifier, drafter, texts, depth=3) for drafter in (fresh, eagle))
+    before, after = (acceptance_by_depth(turning, drafter, texts, depth=3) for drafter in (fresh, eagle))
     for name in ("greedy_equal", "sum_min_p_q"):
-        assert len(after[name]) == 3 and all(0 <= x <= y <= 1 for x, y in zip(before[name], after[name]))
-        assert after[name][0] > before[name][0] + 0.1
+        assert len(after[name]) == 3 and all(0 <= x < y - 0.1 <= 1 for x, y in zip(before[name], after[name]))
+
+
+@pytest.fixture
+def exported(tmp_path, byte_tokenizer, monkeypatch):
+    """Folder and arguments of a toy: a random verifier as exported, texts of 30 tokens, measurements of everything else."""
+    with torch.random.fork_rng():
+        new_model(2, len(byte_tokenizer), len(byte_tokenizer) - 1, seed=3, width=16, heads=2).save_pretrained(tmp_path / "verifier")
+    byte_tokenizer.save_pretrained(tmp_path / "verifier")
+    shipped = Path("specdec_utils/pairs/stories/measurements.json")
+    (tmp_path / "measurements.json").write_text(shipped.read_text(encoding="utf-8"), encoding="utf-8")
+    for name, part in (("text", STORIES), ("validation", STORIES[:6])):
+        (tmp_path / name).write_text("\n<|endoftext|>\n".join(part), encoding="utf-8")
+    few = {name: replace(text, length=40) for name, text in FEW.items()}
+    monkeypatch.setattr("training.__main__.feature_library", partial(feature_library, texts=few, rows=4, layers=(0, 1, 2)))
+    monkeypatch.setattr("training.__main__.train_eagle", partial(train_eagle, inner=24, layers=(0, 1, 2)))
+    monkeypatch.setattr("training.__main__.OPENINGS", ["A dog ran", "The cat sat on a mat"])
+    arguments = ["--text", tmp_path / "text", "--validation", tmp_path / "validation", "--work", tmp_path / "runs", "--out", tmp_path]
+    return tmp_path, [*map(str, arguments), "--eagle-steps", "6"]
+
+
+def test_command_trains_the_eagle_drafter_alone_resumes_and_writes_its_part_of_the_card(exported):
+    folder, arguments = exported
+    shipped, threads = json.loads((folder / "measurements.json").read_text()), torch.get_num_threads()
+    with torch.random.fork_rng():
+        main(["eagle", *arguments])
+        weights, first = (folder / "eagle" / "model.safetensors").read_bytes(), json.loads((folder / "measurements.json").read_text())
+        (folder / "eagle" / "model.safetensors").unlink()
+        main(["eagle", *arguments])  # from the checkpoint, which is at its end
+        assert (folder / "eagle" / "model.safetensors").read_bytes() == weights
+        main(["card", *arguments])
+    measured = json.loads((folder / "measurements.json").read_text())
+    eagle, before = measured.pop("eagle"), first.pop("eagle")
+    shipped.pop("eagle", None)
+    assert measured == first == shipped and eagle["acceptance"] == before["acceptance"] and eagle["history"] == before["history"]
+    assert eagle["parameters"] * 2 == eagle["bytes"] and eagle["c"] > 0 and eagle["steps"] == 6
+    assert {*eagle["acceptance"]} == {"benchmark_greedy", "benchmark_sampled", "held_out_greedy", "held_out_sampled"}
+    card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert f"c = **{eagle['c']:.3f}** of a verifier step" in card and "Eagle drafter: 6 steps" in card
+    assert torch.get_num_threads() == threads
