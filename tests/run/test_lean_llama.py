@@ -109,7 +109,7 @@ def test_greedy_output_of_each_method_equals_transformers(random_eagle, referenc
     expected = reference(verifier, prompt, 24)
     if packed:
         pack(verifier)
-    pair = ModelPair(drafter, verifier, eagle=random_eagle())
+    pair = ModelPair(drafter, verifier, eagle=random_eagle(width=24))
     assert type(cached_model(verifier, 8)) is LeanLlama
     for method in ("greedy", "one_pass", "tree", "lookup", "eagle"):
         assert generate(pair, prompt, Cfg(max_new_tokens=24), method).new_ids == expected, method

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from training.__main__ import main
 from training.data import Windows
 from training.drafter import distillation_loss, start_from, train_drafter
-from training.__main__ import main
 from training.eagle import STAGES, HeadLoss, new_eagle, train_eagle
-from training.eagle_measures import acceptance_by_depth
+from training.eagle_measures import acceptance_by_depth, measured_texts
 from training.eagle_texts import TEXTS, Texts, brief_openings, feature_library, openings, runs_of
 from training.evaluate import repeated_sentence
 from training.heads import head_accuracy, train_heads
@@ -198,10 +198,10 @@ def test_eagle_drafter_learns_and_goes_on_from_its_checkpoint(turning, features,
     texts = [(row.tolist(), 5) for row in features["long"].ids]
     with torch.random.fork_rng():
         options = dict(inner=24, layers=(0, 1, 2))
-        eagle, history = train_eagle(turning, features, 120, tmp_path, 2, **options)
-        again, same = train_eagle(turning, features, 120, tmp_path, 2, **options)
+        eagle, history = train_eagle(turning, features, 400, tmp_path, 2, **options)
+        again, same = train_eagle(turning, features, 400, tmp_path, 2, **options)
         fresh = new_eagle(turning, 1.0, 2, **options)
-    assert history == same and history[-1]["step"] == 120
+    assert history == same and history[-1]["step"] == 400
     assert all(torch.equal(a, b) for a, b in zip(eagle.state_dict().values(), again.state_dict().values()))
     before, after = (acceptance_by_depth(turning, drafter, texts, depth=3) for drafter in (fresh, eagle))
     for name in ("greedy_equal", "sum_min_p_q"):
@@ -221,6 +221,7 @@ def exported(tmp_path, byte_tokenizer, monkeypatch):
     few = {name: replace(text, length=40) for name, text in FEW.items()}
     monkeypatch.setattr("training.__main__.feature_library", partial(feature_library, texts=few, rows=4, layers=(0, 1, 2)))
     monkeypatch.setattr("training.__main__.train_eagle", partial(train_eagle, inner=24, layers=(0, 1, 2)))
+    monkeypatch.setattr("training.__main__.measured_texts", partial(measured_texts, length=80, count=4))
     monkeypatch.setattr("training.__main__.OPENINGS", ["A dog ran", "The cat sat on a mat"])
     arguments = ["--text", tmp_path / "text", "--validation", tmp_path / "validation", "--work", tmp_path / "runs", "--out", tmp_path]
     return tmp_path, [*map(str, arguments), "--eagle-steps", "6"]
