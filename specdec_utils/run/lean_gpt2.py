@@ -7,6 +7,7 @@ from transformers.activations import ACT2FN
 from transformers.models.gpt2.modeling_gpt2 import GPT2MLP, GPT2Attention, GPT2Block, GPT2Model
 from transformers.pytorch_utils import Conv1D
 
+from .masking import bias_of
 from .untouched import is_untouched
 
 ACTIVATIONS = {"gelu_pytorch_tanh": "tanh", "gelu_new": "tanh", "gelu": "none"}
@@ -48,16 +49,10 @@ class LeanGPT2:
     def feed(self, tokens: list[int], wanted: int = 1, positions: list[int] | None = None,
              mask: torch.Tensor | None = None, hidden: tuple[int, ...] = ()) -> torch.Tensor:
         """See `CachedModel.feed`."""
-        if mask is not None and positions is None:
-            raise ValueError("A mask needs positions: say for each token where in the text it stands.")
         n, start = len(tokens), self.length
         end, shape = start + n, (self.width,)
+        bias = bias_of(mask, positions, n, end, like=self.keys)
         x = self.tokens[tokens] + (self.places[start:end] if positions is None else self.places[positions])
-        bias = None
-        if mask is not None or n > 1:
-            own = torch.ones(n, n, dtype=torch.bool).tril_() if mask is None else mask
-            bias = x.new_zeros(n, end)  # numbers, since a mask of booleans would be turned into them in every layer
-            bias[:, end - own.shape[1]:].masked_fill_(~own, float("-inf"))
         states = []  # of the layers before each block, where they are asked for
         for g1, b1, w_qkv, b_qkv, w_att, b_att, g2, b2, w_up, b_up, w_down, b_down, keys, values in self.layers:
             if hidden:

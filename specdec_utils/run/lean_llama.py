@@ -13,6 +13,7 @@ from transformers.models.llama.modeling_llama import (
     LlamaRotaryEmbedding,
 )
 
+from .masking import bias_of
 from .packed import PackedLinear
 from .untouched import is_untouched
 
@@ -60,26 +61,17 @@ class LeanLlama:
     def _normed(self, x: torch.Tensor, norm: LlamaRMSNorm) -> torch.Tensor:
         return F.rms_norm(x, x.shape[-1:], norm.weight, norm.variance_epsilon)
 
-    def _bias(self, n: int, end: int, mask: torch.Tensor | None) -> torch.Tensor | None:
-        """What is added to the scores [groups * n, end] of `n` new positions, group by group: 0 where they may look, -inf where
-        not; None for 0 everywhere."""
-        if mask is None and n == 1:
-            return None
-        own = torch.ones(n, n, dtype=torch.bool).tril_() if mask is None else mask
-        bias = self.keys.new_zeros(n, end)
-        bias[:, end - own.shape[1]:].masked_fill_(~own, float("-inf"))
-        return bias.repeat(self.groups, 1)
-
     @torch.inference_mode()
     def feed(self, tokens: list[int], wanted: int = 1, positions: list[int] | None = None,
              mask: torch.Tensor | None = None, hidden: tuple[int, ...] = ()) -> torch.Tensor:
         """See `CachedModel.feed`."""
-        if mask is not None and positions is None:
-            raise ValueError("A mask needs positions: say for each token where in the text it stands.")
         n, start = len(tokens), self.length
         end = start + n
+        bias = bias_of(mask, positions, n, end, like=self.keys)
+        if bias is not None:
+            bias = bias.repeat(self.groups, 1)  # the queries stand group by group
         places = slice(start, end) if positions is None else positions
-        x, cos, sin, bias, half = self.tokens[tokens], self.cos[places], self.sin[places], self._bias(n, end, mask), self.size // 2
+        x, cos, sin, half = self.tokens[tokens], self.cos[places], self.sin[places], self.size // 2
         states = []  # in front of each layer, where they are asked for
         for norm, to_q, to_k, to_v, to_out, scale, norm_2, to_gate, to_up, to_down, keys, values in self.layers:
             if hidden:

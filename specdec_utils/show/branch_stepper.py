@@ -31,6 +31,12 @@ def _added(step: Step, branch: BranchRecord) -> int:
     return branch.accepted + (1 if branch.mismatched or _has_bonus(branch) else 0)
 
 
+def _columns(step: Step) -> list[str]:
+    """The heads of a step's table; as many token columns as its longest branch fills, bonus included."""
+    filled = [len(branch.tokens) + _has_bonus(branch) for branch in step.branches]
+    return ["branch", *(f"token {j + 1}" for j in range(max(filled, default=0))), "score", "adds"]
+
+
 def _number(values: Sequence[float], position: int, known: bool = True) -> str:
     return f"{values[position]:.2f}" if known and position < len(values) else "–"
 
@@ -95,6 +101,32 @@ def _event(step: Step, revealed: int, tokenizer) -> str:
     return f"{where}: ✗ {drafted} rejected, → {visible(tokenizer, branch.choices[j])} in its place"
 
 
+def _row_html(step: Step, number: int, shown: int, columns: int, decided: bool, tokenizer) -> str:
+    """Branch `number` of `step` as a row of the table, with its first `shown` verdicts."""
+    branch = step.branches[number]
+    every = sum(1 for owner, _ in verdict_frames(step) if owner == number)
+    label = f"★ {number + 1} winner" if decided and number == step.best else f"{number + 1}"
+    tint = f"{DRAFT}22" if decided and number == step.best else "#ffffff"
+    cells = []
+    for j in range(columns):
+        cells.append(_cell_html(branch, j, shown, tokenizer) if j <= len(branch.tokens) else "")
+    for value in (branch.score, _added(step, branch)):
+        cells.append(str(value) if shown == every else "–")
+    body = "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells)
+    return f'<tr style="background-color:{tint}"><th scope="row" style="{CELL}">{label}</th>{body}</tr>'
+
+
+def _table_html(step: Step, shown: Sequence[int], decided: bool, tokenizer) -> str:
+    """The branches of `step` as a table, with the first `shown[i]` verdicts of branch i; empty without branches."""
+    if not step.branches:
+        return ""
+    columns = _columns(step)
+    heads = "".join(f'<th scope="col" style="{CELL}">{name}</th>' for name in columns)
+    rows = [_row_html(step, i, shown[i], len(columns) - 3, decided, tokenizer) for i in range(len(step.branches))]
+    return (f'<table style="border-collapse:collapse;margin:6px 0"><thead><tr style="background-color:#f2f2f2">{heads}</tr></thead>'
+            f'<tbody>{"".join(rows)}</tbody></table>')
+
+
 def step_html(step: Step, tokenizer, context_ids: Sequence[int] | None = None, revealed: int | None = None,
               headline: str = "") -> str:
     """`step` as HTML with its first `revealed` verdicts; all of them, then score and winner, if `revealed` is None."""
@@ -104,50 +136,51 @@ def step_html(step: Step, tokenizer, context_ids: Sequence[int] | None = None, r
     shown = [0] * len(step.branches)  # verdicts visible of each branch
     for i, _ in verdicts[:revealed]:
         shown[i] += 1
-    width = max((len(branch.tokens) + _has_bonus(branch) for branch in step.branches), default=0)
-    rows = []
-    for i, branch in enumerate(step.branches):
-        closed = shown[i] == sum(1 for owner, _ in verdicts if owner == i)
-        wins = decided and i == step.best
-        cells = [f'<th scope="row" style="{CELL}">{"★ " if wins else ""}{i + 1}{" winner" if wins else ""}</th>']
-        for j in range(width):
-            inner = _cell_html(branch, j, shown[i], tokenizer) if j <= len(branch.tokens) else ""
-            cells.append(f'<td style="{CELL}">{inner}</td>')
-        cells += [f'<td style="{CELL}">{value if closed else "–"}</td>' for value in (branch.score, _added(step, branch))]
-        tint = f"{DRAFT}22" if wins else "#ffffff"
-        rows.append(f'<tr style="background-color:{tint}">{"".join(cells)}</tr>')
-    heads = "".join(f'<th scope="col" style="{CELL}">{name}</th>'
-                    for name in ["branch", *(f"token {j + 1}" for j in range(width)), "score", "adds"])
-    table = (f'<table style="border-collapse:collapse;margin:6px 0"><thead><tr style="background-color:#f2f2f2">{heads}</tr></thead>'
-             f'<tbody>{"".join(rows)}</tbody></table>') if rows else ""
-    event = html.escape(_event(step, revealed, tokenizer))
+    title = html.escape(_event(step, revealed, tokenizer))
+    if headline:
+        title = f"{html.escape(headline)} · {title}"
     return (f'<div style="{INK}background-color:#ffffff;padding:8px;line-height:1.6;overflow-x:auto">'
-            f"<div><b>{html.escape(headline)}{' · ' if headline else ''}{event}</b></div>"
-            f'<div>context: {_context_html(step, tokenizer, context_ids, decided)}</div>{table}'
+            f"<div><b>{title}</b></div>"
+            f'<div>context: {_context_html(step, tokenizer, context_ids, decided)}</div>'
+            f'{_table_html(step, shown, decided, tokenizer)}'
             f"<div><small>{html.escape(LEGEND)}</small></div></div>")
+
+
+def _choice_text(branch: BranchRecord, position: int, tokenizer) -> str:
+    return f"→ {visible(tokenizer, branch.choices[position])} (p {_number(branch.choice_probs, position)})"
+
+
+def _cells_text(branch: BranchRecord, tokenizer) -> list[str]:
+    """The tokens of `branch` with their verdicts, and its bonus token if there is one."""
+    cells = []
+    for j, token in enumerate(branch.tokens):
+        kind = verdict(branch, j, len(branch.tokens))
+        p = _number(branch.verifier_probs, j, kind != "unchecked")
+        cell = f"{SIGNS[kind]} {visible(tokenizer, token)} (q {_number(branch.draft_probs, j)}, p {p})"
+        if kind == "rejected":
+            cell += f" {_choice_text(branch, j, tokenizer)}"
+        cells.append(cell)
+    if _has_bonus(branch):
+        cells.append(_choice_text(branch, len(branch.tokens), tokenizer))
+    return cells
 
 
 def step_text(step: Step, tokenizer) -> str:
     """The final state of `step` as a plain text table."""
-    width = max((len(branch.tokens) + _has_bonus(branch) for branch in step.branches), default=0)
-    lines = [["branch", *(f"token {j + 1}" for j in range(width)), "score", "adds"]]
+    outcome = f"after {step.context} tokens: {_outcome(step, tokenizer)}"
+    if not step.branches:
+        return outcome
+    table = [_columns(step)]
     for i, branch in enumerate(step.branches):
-        cells = [f"{'★' if i == step.best else ' '} {i + 1}"]
-        for j, token in enumerate(branch.tokens):
-            kind = verdict(branch, j, len(branch.tokens))
-            p = _number(branch.verifier_probs, j, kind != "unchecked")
-            cell = f"{SIGNS[kind]} {visible(tokenizer, token)} (q {_number(branch.draft_probs, j)}, p {p})"
-            if kind == "rejected":
-                cell += f" → {visible(tokenizer, branch.choices[j])} (p {_number(branch.choice_probs, j)})"
-            cells.append(cell)
-        if _has_bonus(branch):
-            j = len(branch.tokens)
-            cells.append(f"→ {visible(tokenizer, branch.choices[j])} (p {_number(branch.choice_probs, j)})")
-        cells += [""] * (width + 1 - len(cells)) + [str(branch.score), str(_added(step, branch))]
-        lines.append(cells)
-    widths = [max(len(line[c]) for line in lines) for c in range(len(lines[0]))]
-    table = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in lines] if step.branches else []
-    return "\n".join([f"after {step.context} tokens: {_outcome(step, tokenizer)}", *table])
+        star = "★" if i == step.best else " "
+        cells = [f"{star} {i + 1}", *_cells_text(branch, tokenizer)]
+        empty = [""] * (len(table[0]) - 2 - len(cells))
+        table.append([*cells, *empty, str(branch.score), str(_added(step, branch))])
+    widths = [max(map(len, column)) for column in zip(*table)]
+    lines = [outcome]
+    for row in table:
+        lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+    return "\n".join(lines)
 
 
 def branch_table(step: Step, tokenizer, context_ids: Sequence[int] | None = None) -> Html:

@@ -30,6 +30,46 @@ def _is_real(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _x(gamma: float) -> float:
+    return round(LEFT + 10 + gamma * (WIDTH - LEFT - RIGHT - 20) / MOST, 1)
+
+
+def _y(speedup: float, top: float) -> float:
+    return round(HEIGHT - BOTTOM - speedup * (HEIGHT - TOP - BOTTOM) / top, 1)
+
+
+def _svg_text(x: float, y: float, words: str, anchor: str = "middle", size: int = 12, more: str = "") -> str:
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" font-size="{size}" fill="#1a1a1a"{more}>{words}</text>'
+
+
+def _svg_axes(top: float) -> list[str]:
+    """Grid lines with their speedups, the numbers of gamma, both names, and the dashed line of the verifier alone."""
+    parts = []
+    step = next(s for s in (0.25, 0.5, 1, 2, 5, 10, 10**9) if top / s <= 7)
+    for i in range(int(top / step) + 1):
+        y = _y(i * step, top)
+        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}" stroke="#e4e4e4"/>')
+        parts.append(_svg_text(LEFT - 6, y + 4, f"{i * step:g}", "end"))
+    for gamma in range(0, MOST + 1, 2):
+        parts.append(_svg_text(_x(gamma), HEIGHT - BOTTOM + 16, str(gamma)))
+    parts.append(_svg_text(_x(MOST / 2), HEIGHT - 6, "γ, tokens drafted a step"))
+    middle = (HEIGHT - BOTTOM) / 2 + TOP / 2
+    parts.append(_svg_text(12, middle, "speedup", more=f' transform="rotate(-90 12 {middle})"'))
+    y = _y(1, top)
+    parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}" stroke="{NEUTRAL}" stroke-width="2" stroke-dasharray="6 4"/>')
+    return parts
+
+
+def _svg_curve(curve: list[float], top: float) -> list[str]:
+    """The speedup at each gamma: a line, and a circle for each."""
+    places = [(_x(gamma), _y(speedup, top)) for gamma, speedup in enumerate(curve)]
+    points = " ".join(f"{x},{y}" for x, y in places)
+    parts = [f'<polyline points="{points}" fill="none" stroke="{VERIFY}" stroke-width="2"/>']
+    for x, y in places:
+        parts.append(f'<circle cx="{x}" cy="{y}" r="3.5" fill="#ffffff" stroke="{VERIFY}" stroke-width="1.5"/>')
+    return parts
+
+
 class CostCard:
     """What the cost model says of one choice: an HTML card with a curve over gamma, and a text elsewhere.
 
@@ -97,41 +137,20 @@ class CostCard:
 
     def svg(self) -> str:
         """The speedup over gamma as an SVG picture with a text alternative."""
-        top = 1.12 * max(*self.curve, 1.0, *([self.measured[1]] if self.measured else []))
-        step = next(s for s in (0.25, 0.5, 1, 2, 5, 10, 10**9) if top / s <= 7)
-
-        def x(gamma: float) -> float:
-            return round(LEFT + 10 + gamma * (WIDTH - LEFT - RIGHT - 20) / MOST, 1)
-
-        def y(speedup: float) -> float:
-            return round(HEIGHT - BOTTOM - speedup * (HEIGHT - TOP - BOTTOM) / top, 1)
-
-        def text(at: tuple[float, float], words: str, anchor: str = "middle", size: int = 12, more: str = "") -> str:
-            return f'<text x="{at[0]}" y="{at[1]}" text-anchor="{anchor}" font-size="{size}" fill="#1a1a1a"{more}>{words}</text>'
-
-        parts = []
-        for i in range(int(top / step) + 1):
-            parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(i * step)}" y2="{y(i * step)}" stroke="#e4e4e4"/>')
-            parts.append(text((LEFT - 6, y(i * step) + 4), f"{i * step:g}", "end"))
-        parts += [text((x(n), HEIGHT - BOTTOM + 16), str(n)) for n in range(0, MOST + 1, 2)]
-        parts.append(text((x(MOST / 2), HEIGHT - 6), "γ, tokens drafted a step"))
-        middle = (HEIGHT - BOTTOM) / 2 + TOP / 2
-        parts.append(text((12, middle), "speedup", more=f' transform="rotate(-90 12 {middle})"'))
-        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(1)}" y2="{y(1)}" stroke="{NEUTRAL}" stroke-width="2" '
-                     'stroke-dasharray="6 4"/>')
-        points = " ".join(f"{x(n)},{y(value)}" for n, value in enumerate(self.curve))
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{VERIFY}" stroke-width="2"/>')
-        parts += [f'<circle cx="{x(n)}" cy="{y(value)}" r="3.5" fill="#ffffff" stroke="{VERIFY}" stroke-width="1.5"/>'
-                  for n, value in enumerate(self.curve)]
-        here = x(self.gamma), y(self.speedup)
-        parts.append(f'<line x1="{here[0]}" x2="{here[0]}" y1="{here[1]}" y2="{y(0)}" stroke="{DRAFT}" stroke-width="2"/>')
-        parts.append(f'<circle cx="{here[0]}" cy="{here[1]}" r="6" fill="{DRAFT}" stroke="#1a1a1a"/>')
-        parts.append(text((x(self.best), y(self.curve[self.best]) - 9), "★", size=16))
+        highest = max(*self.curve, 1.0)
+        label = f"Speedup over γ from 0 to {MOST}. {self.verdict}; {self.advice}."
         if self.measured:
-            a, b = x(self.measured[0]), y(self.measured[1])
-            parts.append(f'<path d="M {a} {b - 7} L {a + 7} {b} L {a} {b + 7} L {a - 7} {b} Z" fill="{BAD}" stroke="#1a1a1a"/>')
-        label = html.escape(f"Speedup over γ from 0 to {MOST}. {self.verdict}; {self.advice}."
-                            + (f" {self.comparison}." if self.measured else ""))
+            highest = max(highest, self.measured[1])
+            label += f" {self.comparison}."
+        label, top = html.escape(label), 1.12 * highest
+        parts = [*_svg_axes(top), *_svg_curve(self.curve, top)]
+        x, y = _x(self.gamma), _y(self.speedup, top)
+        parts.append(f'<line x1="{x}" x2="{x}" y1="{y}" y2="{_y(0, top)}" stroke="{DRAFT}" stroke-width="2"/>')
+        parts.append(f'<circle cx="{x}" cy="{y}" r="6" fill="{DRAFT}" stroke="#1a1a1a"/>')
+        parts.append(_svg_text(_x(self.best), _y(self.curve[self.best], top) - 9, "★", size=16))
+        if self.measured:
+            x, y = _x(self.measured[0]), _y(self.measured[1], top)
+            parts.append(f'<path d="M {x} {y - 7} L {x + 7} {y} L {x} {y + 7} L {x - 7} {y} Z" fill="{BAD}" stroke="#1a1a1a"/>')
         return (f'<svg role="img" aria-label="{label}" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
                 f'style="max-width:100%;background-color:#ffffff" font-family="sans-serif">{"".join(parts)}</svg>')
 

@@ -1,5 +1,6 @@
 """Watch several methods write side by side, one frame a verifier pass: a live widget and its static twin."""
 import html
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,14 +42,22 @@ def moments(generation: Generation) -> list[Moment]:
     return found
 
 
+def _numbered(names: Sequence[str]) -> list[str]:
+    """`names`, each that occurs more than once followed by the number of its turn: a, b, a becomes a 1, b, a 2."""
+    seen, out = Counter(), []
+    for name in names:
+        seen[name] += 1
+        out.append(f"{name} {seen[name]}" if names.count(name) > 1 else name)
+    return out
+
+
 def _named(generations: Mapping[str, Generation] | Sequence[Generation]) -> dict[str, Generation]:
     """`generations` under distinct names; ValueError, TypeError for what cannot be played side by side."""
     if isinstance(generations, Generation):
         generations = [generations]
     if not isinstance(generations, Mapping):
         names = [getattr(one, "method", "") or "generation" for one in generations]
-        generations = {f"{name} {names[:i + 1].count(name)}" if names.count(name) > 1 else name: one
-                       for i, (name, one) in enumerate(zip(names, generations))}
+        generations = dict(zip(_numbered(names), generations))
     if not generations:
         raise ValueError("There is nothing to play: give at least one Generation.")
     for one in generations.values():
@@ -91,21 +100,28 @@ def _bar(written: int, total: int) -> str:
             f'height:8px;background-color:{VERIFY}"></div></div>')
 
 
+def _column(generation: Generation, passes: int, total: int, tokenizer) -> dict[str, str]:
+    """Name of each row -> its cell for `generation` after `passes` verifier passes; the bar is full at `total` tokens."""
+    known = moments(generation)
+    fresh = passes < len(known)
+    now = known[passes] if fresh else known[-1]
+    per_pass = f" ({now.written / now.verifier:.2f} tokens each)" if now.verifier else ""
+    return {"this pass": html.escape(_event(generation, now, fresh, tokenizer)),
+            "tokens written": f"{now.written} of {len(generation.new_ids)}{_bar(now.written, total)}",
+            "verifier passes": f"{now.verifier}{per_pass}",
+            "drafter passes": str(now.drafter),
+            "text so far": _text_html(generation, now, fresh, tokenizer)}
+
+
 def players_html(generations: Mapping[str, Generation], tokenizer, passes: int) -> str:
     """One column a generation, as it stands after `passes` verifier passes (a finished one stays as it is)."""
-    lines = {name: [] for name in ("this pass", "tokens written", "verifier passes", "drafter passes", "text so far")}
     total = max(len(one.new_ids) for one in generations.values())
-    for one in generations.values():
-        known = moments(one)
-        now, fresh = known[min(passes, len(known) - 1)], passes < len(known)
-        per_pass = f" ({now.written / now.verifier:.2f} tokens each)" if now.verifier else ""
-        cells = [html.escape(_event(one, now, fresh, tokenizer)), f"{now.written} of {len(one.new_ids)}{_bar(now.written, total)}",
-                 f"{now.verifier}{per_pass}", str(now.drafter), _text_html(one, now, fresh, tokenizer)]
-        for line, cell in zip(lines.values(), cells):
-            line.append(cell)
+    columns = [_column(one, passes, total, tokenizer) for one in generations.values()]
     heads = "".join(f'<th scope="col" style="{CELL}">{html.escape(name)}</th>' for name in generations)
-    rows = "".join(f'<tr style="background-color:#ffffff"><th scope="row" style="{CELL}">{name}</th>'
-                   + "".join(f'<td style="{CELL}">{cell}</td>' for cell in line) + "</tr>" for name, line in lines.items())
+    rows = ""
+    for name in columns[0]:
+        cells = "".join(f'<td style="{CELL}">{column[name]}</td>' for column in columns)
+        rows += f'<tr style="background-color:#ffffff"><th scope="row" style="{CELL}">{name}</th>{cells}</tr>'
     return (f'<div style="{INK}background-color:#ffffff;padding:8px;line-height:2;overflow-x:auto">'
             f"<div><b>after {passes} verifier pass{'' if passes == 1 else 'es'}</b></div>"
             '<table style="border-collapse:collapse;margin:6px 0;width:100%;table-layout:fixed"><colgroup><col style="width:11em">'

@@ -162,19 +162,25 @@ def tree_html(record: Step | TokenTree, tokenizer, node: int | None = None) -> s
             f"<div><small>{legend}</small></div></div>")
 
 
+def _draw_node(axis, place: tuple[float, float], label: str, kind: str, is_lit: bool) -> None:
+    color, line = LOOK[kind]
+    box = {"boxstyle": "round,pad=0.25", "facecolor": LIT if is_lit else "white", "linewidth": 1.6, "edgecolor": color, "linestyle": line}
+    axis.text(*place, label, ha="center", va="center", fontsize=9, bbox=box)
+
+
 def _draw_tree(axis, tree: TokenTree, step: Step | None, tokenizer, lit: list[int]) -> None:
     kinds = ["context"] * len(tree) if step is None else node_verdicts(step)
     leaves, covered = _rows(tree)
-    depths, heights = [*tree.depths(), -1], [sum(rows) / len(rows) for rows in covered] + [(len(leaves) - 1) / 2]  # ROOT is last
+    depths = [*tree.depths(), -1]  # the last is ROOT's, here and in heights
+    heights = [sum(rows) / len(rows) for rows in covered]
+    heights.append((len(leaves) - 1) / 2)
     for child, parent in enumerate(tree.parents):
         color, width = (DRAFT, 4) if child in lit else ("#b5b5b5", 1.2)
         axis.plot([depths[parent], depths[child]], [heights[parent], heights[child]], color=color, linewidth=width, zorder=1)
-    for i in range(ROOT, len(tree)):
-        kind = kinds[i] if i != ROOT else "context"
-        label = " ".join(filter(None, [str(i), SIGNS.get(kind), _text(tokenizer, tree.tokens[i])])) if i != ROOT else "context"
-        box = {"boxstyle": "round,pad=0.25", "facecolor": LIT if i in lit else "white", "linewidth": 1.6,
-               "edgecolor": LOOK[kind][0], "linestyle": LOOK[kind][1]}
-        axis.text(depths[i], heights[i], label, ha="center", va="center", fontsize=9, bbox=box)
+    _draw_node(axis, (depths[ROOT], heights[ROOT]), "context", "context", ROOT in lit)
+    for i, (token, kind) in enumerate(zip(tree.tokens, kinds)):
+        parts = [str(i), SIGNS.get(kind), _text(tokenizer, token)]
+        _draw_node(axis, (depths[i], heights[i]), " ".join(filter(None, parts)), kind, i in lit)
     axis.set(xlim=(-1.5, max(depths) + 0.6), ylim=(len(leaves) - 0.4, -0.6))
     axis.axis("off")
     if step is not None:

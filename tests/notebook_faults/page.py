@@ -21,6 +21,16 @@ def no_python(nb):
     code(nb).source += "\ndef"
 
 
+@fault_of(page.imports_are_public)
+def private_name_imported(nb):
+    code(nb).source += "\nfrom specdec_utils.decode.accept import _scalar"
+
+
+@fault_of(page.imports_are_public)
+def private_module_imported(nb):
+    code(nb).source += "\nimport torch._dynamo"
+
+
 @fault_of(page.pictures_have_alt_text)
 def html_without_alt(nb):
     code(nb).outputs = [new_output("display_data", {"text/html": '<p><img src="x" alt=""></p>'})]

@@ -23,6 +23,17 @@ def code_parses(nb):
             yield f"code cell {i} is no Python: {error}"
 
 
+def imports_are_public(nb):
+    for i, cell in enumerate(code_cells(nb)):
+        for node in ast.walk(ast.parse(python_of(cell.source))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [part for alias in node.names for part in alias.name.split(".")]
+                names += (getattr(node, "module", None) or "").split(".")
+                for name in names:
+                    if name.startswith("_") and name != "__future__":
+                        yield f"code cell {i} imports {name}, which is private"
+
+
 def pictures_have_alt_text(nb):
     for text in html_outputs(nb) + [without_fences(source) for source in markdown(nb)]:
         for tag, attributes in Tags(text).found:
