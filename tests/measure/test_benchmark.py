@@ -104,7 +104,7 @@ def test_row_that_was_not_compared_is_a_key_error_with_the_choices(table):
 
 
 @pytest.mark.parametrize("change, message", [
-    (dict(methods=["magic"]), r"There is no method 'magic': use one of \['greedy'"), (dict(prompts=[]), "at least one prompt"),
+    (dict(methods=["magic"]), r"There is no method 'magic': use one of \['eagle', 'greedy'"), (dict(prompts=[]), "at least one prompt"),
     (dict(prompts="text"), "must be a sequence"), (dict(prompts=torch.tensor([[5, 6]])), "must be a sequence"),
     (dict(repeats=0), "repeats=0 is not usable: it must be at least 1"),
     (dict(prompts=[torch.tensor([[5]]), torch.zeros(1, 65, dtype=torch.long)]), "65 tokens"),
