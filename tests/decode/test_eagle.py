@@ -81,6 +81,7 @@ def test_steps_that_look_up_leave_their_features_to_the_next_draft(random_pairs,
     cfg = Cfg(max_new_tokens=30, topk_branch=1, draft_span=3, lookup_first=lookup_first)
     out = generate(random_pairs[kind], PROMPT, cfg, "eagle")
     text = out.prompt_ids + out.new_ids
+    assert lookup_first == 0 or any(len(step.tree) and not step.drafter_calls for step in out.steps[1:])
     for step in out.steps:
         if step.drafter_calls:
             q = torch.softmax(drafters_view(random_pairs[kind], text[:step.context], []), dim=-1)

@@ -46,8 +46,8 @@ class Eagle(SmallModel):
         self.hidden = self.pair.eagle.layers
         self._features: torch.Tensor | None = None  # true ones that the drafter has not read yet
 
-    def propose(self, ids: list[int], span: int) -> TokenTree:
-        """See `SmallModel.propose`; nothing before the verifier's first pass."""
+    def draft(self, ids: list[int], span: int) -> TokenTree:
+        """See `SmallModel.draft`; nothing before the verifier's first pass."""
         if self._features is None or span < 1:
             return TokenTree()
         features, self._features = self._features, None
