@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..models.eagle import EagleAttention, EagleDrafter, EagleLayer, EagleMLP
+from .masking import bias_of
 from .untouched import is_untouched
 
 PARTS = {EagleDrafter, EagleLayer, EagleAttention, EagleMLP, nn.Linear, nn.RMSNorm}
@@ -38,8 +39,6 @@ class CachedEagle:
         themselves included, each one attends to (all earlier ones are seen by all), and `positions` [n] the place in the text
         of each state. Raises ValueError for a mask without positions: without them a tree's logits would be silently wrong.
         """
-        if mask is not None and positions is None:
-            raise ValueError("A mask needs positions: say for each state where in the text it stands.")
         return self._pass(states, tokens, len(tokens), positions, mask)
 
     def keep(self, length: int) -> None:
@@ -55,19 +54,9 @@ class CachedEagle:
         places = torch.arange(start, end, device=device) if positions is None else torch.tensor(positions, device=device)
         embedding = self.embeddings[torch.tensor(tokens, device=device)]
         outputs, self.keys, self.values = self.drafter(states, embedding, places, self.keys[:, :start], self.values[:, :start],
-                                                       self._bias(len(tokens), mask))
+                                                       bias_of(mask, positions, len(tokens), end, like=self.embeddings))
         self.length, self.calls, self.outputs = end, self.calls + 1, outputs[-wanted:]
         return self.drafter.logits(self.outputs)
-
-    def _bias(self, n: int, mask: torch.Tensor | None) -> torch.Tensor | None:
-        """What is added to the scores [n, length + n] of n new slots: 0 where they may look, -inf where not; None for 0 everywhere."""
-        if mask is None:
-            if n == 1:
-                return None
-            mask = torch.ones(n, n, dtype=torch.bool).tril_()
-        bias = self.embeddings.new_zeros(n, self.length + n)
-        bias[:, self.length + n - mask.shape[1]:].masked_fill_(~mask.to(bias.device), float("-inf"))
-        return bias
 
 
 _FOLDED = weakref.WeakKeyDictionary()  # drafter -> (which weights these are, what was made of them)
@@ -152,8 +141,9 @@ class LeanEagle(CachedEagle):
         qk = torch.view_as_complex(qkv[:, :turned].unflatten(-1, (-1, 2))) * turns
         qk = torch.view_as_real(qk).flatten(-2).transpose(0, 1)
         self.keys[:, start:end], self.values[:, start:end] = qk[heads:], qkv[:, turned:].transpose(0, 1)
+        bias = bias_of(mask, positions, n, end, like=self.embeddings)
         a = F.scaled_dot_product_attention(qk[None, :heads], self.keys[None, :, :end], self.values[None, :, :end],
-                                           attn_mask=self._bias(n, mask), scale=1.0, enable_gqa=drafter.kv_heads < heads)
+                                           attn_mask=bias, scale=1.0, enable_gqa=drafter.kv_heads < heads)
         states = torch.addmm(states, a[0].transpose(0, 1).reshape(n, -1), w.out)
         gate, up = torch.mm(self._normed(states), w.up).chunk(2, dim=-1)
         states = torch.addmm(states, F.silu(gate).mul_(up), w.down)
