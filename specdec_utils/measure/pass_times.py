@@ -27,20 +27,21 @@ SHAPES = {
              (1, 4, 3), (2, 4, 3)],
     "lookup": [(1, 2, 0), (1, 4, 0), (1, 8, 0)],
     "heads": [(1, 2, 0), (2, 2, 0), (2, 3, 0), (3, 4, 0)],
+    "eagle": [(1, 1, 0), (1, 2, 0), (1, 4, 0), (1, 6, 0), (1, 8, 0), (1, 12, 0), (2, 4, 0), (4, 8, 0), (1, 4, 3)],
 }
 TURN = 16  # tokens that a run writes before it is another's turn
 FEW = 5  # a width that occurred less often gets no point of its own on the curve
 
 
 class _Timed:
-    """Stands in for a cached model's `feed` and notes the seconds of each pass in `seconds`."""
+    """Stands in for one of a cached model's calls, a pass each, and notes the seconds of each pass in `seconds`."""
 
-    def __init__(self, model, seconds: list[float]):
-        self.feed, self.seconds, model.feed = model.feed, seconds, self
+    def __init__(self, call: Callable, seconds: list[float]):
+        self.call, self.seconds = call, seconds
 
     def __call__(self, *args, **options) -> torch.Tensor:
         began = time.perf_counter()
-        logits = self.feed(*args, **options)
+        logits = self.call(*args, **options)
         self.seconds.append(time.perf_counter() - began)
         return logits
 
@@ -60,8 +61,9 @@ class _TimedRun:
         self._run = Run(pair, list(ids), cfg, method, self.end)
         self.start = time.perf_counter() - began
         for model in (self._run.verifier, self._run.draft.model):
-            if model is not None:
-                _Timed(model, self._seconds)
+            for name in ("feed", "read", "draft"):  # of language models the first, of an eagle drafter the others
+                if hasattr(model, name):
+                    setattr(model, name, _Timed(getattr(model, name), self._seconds))
 
     @torch.inference_mode()
     def write(self, tokens: int) -> bool:
@@ -108,7 +110,7 @@ class _Samples:
     """What was timed, sorted by what it tells about."""
 
     def __init__(self):
-        self.passes: dict[str, dict[str, list[tuple[int, int, float]]]] = {"verifier": {}, "drafter": {}}
+        self.passes: dict[str, dict[str, list[tuple[int, int, float]]]] = {"verifier": {}, "drafter": {}, "eagle": {}}
         self.beside: dict[str, list[tuple[tuple[int, ...], float]]] = {}
         self.start: dict[str, list[float]] = {}
 
@@ -130,7 +132,7 @@ class _Samples:
         return PassTimes(costs["verifier"], costs["drafter"],
                          {method: _robust_mean(*zip(*found)) for method, found in self.beside.items()},
                          {method: statistics.median(found) for method, found in self.start.items()},
-                         statistics.mean(decoding or [0]), torch.get_num_threads())
+                         statistics.mean(decoding or [0]), torch.get_num_threads(), costs["eagle"])
 
 
 def timed_arms(pair: ModelPair, cfg: Cfg) -> list[tuple[str, Cfg]]:

@@ -1,17 +1,16 @@
 """What a run is made of: its passes as the records tell them, and what each of them costs on one machine."""
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 import numpy
 
-from ..decode.methods import DRAFTERS
 from ..decode.records import Generation, Step
 
 
 class Pass(NamedTuple):
-    """One forward pass: of which model ("verifier" or "drafter"), in which place (see `PassTimes`), over how many tokens, after
+    """One forward pass: of which model ("verifier", "drafter" or "eagle"), in which place (see `PassTimes`), over how many tokens, after
     how many in its cache."""
 
     role: str
@@ -22,23 +21,26 @@ class Pass(NamedTuple):
 
 def passes_of(method: str, steps: Sequence[Step]) -> Iterator[list[Pass]]:
     """For each of the `steps` of a run of `method`, the passes that it made, in order: read off the records alone."""
+    role = "eagle" if method == "eagle" else "drafter"
     in_cache = 0  # the drafter's
     for number, step in enumerate(steps):
         start, depths, passes = step.context, step.tree.depths(), []
+        readable = start - 1 if role == "eagle" else start  # a feature is read together with the token after it
         if step.drafter_calls:
-            passes.append(Pass("drafter", "first" if in_cache else "prompt", start - in_cache, in_cache))
-            in_cache = start
+            passes.append(Pass(role, "first" if in_cache else "prompt", readable - in_cache, in_cache))
+            in_cache = readable
         for level in range(step.drafter_calls - 1):
-            passes.append(Pass("drafter", "next", depths.count(level), in_cache))
+            passes.append(Pass(role, "next", depths.count(level), in_cache))
             in_cache += depths.count(level)
         if number == 0:
             passes.append(Pass("verifier", "prompt", start + len(depths), 0))
         else:
-            heads = bool(DRAFTERS[method].hidden) and len(depths) > 0
-            place = "after drafter" if step.drafter_calls else "after heads" if heads else "alone"
+            heads = method == "heads" and len(depths) > 0
+            place = f"after {role}" if step.drafter_calls else "after heads" if heads else "alone"
             passes.append(Pass("verifier", place, 1 + len(depths), start - 1))
         yield passes
-        in_cache = min(start, in_cache) + sum(start + node < in_cache for node in step.path)
+        known = sum(start + node < in_cache for node in step.path) if role == "drafter" else 0  # eagle reads accepted ones anew
+        in_cache = min(readable, in_cache) + known
 
 
 def work_beside(nodes: int, levels: int) -> tuple[int, int, int, int]:
@@ -72,9 +74,9 @@ class PassTimes:
     """What the parts of a cached step take on one machine, in seconds.
 
     verifier: place -> cost of its passes. Places: "prompt", the first pass, over the prompt and the first draft; "alone", where
-    no model has run since its last pass; "after drafter" and "after heads", whose weights have pushed its own out of the
-    processor's cache. drafter: "prompt"; "first" of a draft, after the verifier's pass; "next", after another of the same
-    draft. beside: method -> (a step, drafting at all, a node, a level), what a step takes beside its passes, Medusa heads
+    no model has run since its last pass; "after drafter", "after eagle" and "after heads", whose weights have pushed its own out
+    of the processor's cache. drafter, eagle: "prompt"; "first" of a draft, after the verifier's pass; "next", after another of
+    the same draft. beside: method -> (a step, drafting at all, a node, a level), what a step takes beside its passes, Medusa heads
     included. start: method -> before the first step. context: tokens before a pass, on average. threads: torch's.
     """
 
@@ -84,6 +86,7 @@ class PassTimes:
     start: dict[str, float]
     context: float
     threads: int
+    eagle: dict[str, PassCost] = field(default_factory=dict)
 
     def verify(self, tokens: float, context: float | None = None, place: str = "after drafter") -> float:
         """Seconds of a verifier pass over `tokens`; over one token, as greedy decoding does, it is always "alone"."""
@@ -125,7 +128,7 @@ class PassTimes:
     def from_json(cls, text: str) -> "PassTimes":
         """The times that `to_json` wrote."""
         data = json.loads(text)
-        for role in ("verifier", "drafter"):
+        for role in ("verifier", "drafter", "eagle"):
             data[role] = {place: PassCost(**cost | {"seconds": {int(n): s for n, s in cost["seconds"].items()}})
                           for place, cost in data[role].items()}
         return cls(**data)

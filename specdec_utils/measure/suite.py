@@ -24,7 +24,7 @@ FIXED: dict[str, tuple[str, dict]] = {
     "hf-assisted": ("hf-assisted", {}),
     "hf-lookup": ("hf-lookup", {"draft_span": 10}),
 }
-LABELS = ("greedy", "medusa_lite", "one_pass", "tree k=1", "tree", "tree + lookup", "lookup", "heads",
+LABELS = ("greedy", "medusa_lite", "one_pass", "tree k=1", "tree", "tree + lookup", "lookup", "heads", "eagle k=1", "eagle",
           "hf-greedy", "hf-assisted", "hf-assisted tuned", "hf-lookup", "hf-lookup tuned")
 TIMED_PROMPTS = 2  # of the tuning prompts, at each of two lengths
 

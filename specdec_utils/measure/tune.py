@@ -17,6 +17,8 @@ GRIDS: dict[str, tuple[str, dict[str, tuple]]] = {
     "tree + lookup": ("tree", {"topk_branch": (1, 2), "draft_span": (2, 3, 5, 7), "lookup_first": (3,)}),
     "lookup": ("lookup", {"draft_span": (2, 3, 4, 5, 6, 8, 10, 12)}),
     "heads": ("heads", {"topk_branch": (1, 2), "draft_span": (1, 2, 3, 4)}),
+    "eagle k=1": ("eagle", {"topk_branch": (1,), "draft_span": (2, 3, 4, 5, 6, 8, 10, 12)}),
+    "eagle": ("eagle", {"topk_branch": (2, 3), "draft_span": (2, 3, 4, 6)}),
     "hf-assisted tuned": ("hf-assisted-fixed", {"draft_span": (1, 2, 3, 4, 5, 6, 8, 10)}),
     "hf-lookup tuned": ("hf-lookup", {"draft_span": (2, 3, 4, 5, 6, 8, 10, 12)}),
 }

@@ -7,7 +7,7 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from specdec_utils import Cfg, LeanGPT2, MedusaHeads, compare, generate
+from specdec_utils import Cfg, LeanEagle, LeanGPT2, MedusaHeads, compare, generate
 from specdec_utils.measure.cost import predict
 from specdec_utils.measure.pass_times import PassTimer, measure_pass_times
 from specdec_utils.measure.passes import PassCost, PassTimes, passes_of
@@ -18,29 +18,36 @@ CFG = Cfg(max_new_tokens=24)
 ARMS = {"one_pass": ("one_pass", CFG), "chain": ("tree", replace(CFG, topk_branch=1, draft_span=4)),
         "tree": ("tree", replace(CFG, topk_branch=2, draft_span=3)),
         "tree + lookup": ("tree", replace(CFG, topk_branch=2, draft_span=3, lookup_first=2)),
-        "lookup": ("lookup", replace(CFG, draft_span=4)), "heads": ("heads", replace(CFG, topk_branch=2, draft_span=2))}
+        "lookup": ("lookup", replace(CFG, draft_span=4)), "heads": ("heads", replace(CFG, topk_branch=2, draft_span=2)),
+        "eagle": ("eagle", replace(CFG, topk_branch=2, draft_span=3)), "eagle chain": ("eagle", replace(CFG, topk_branch=1, draft_span=5))}
 
 
 @pytest.fixture
 def fed(monkeypatch):
-    """A list that grows by (layers of the model, tokens, tokens before them) with every forward pass."""
-    passes, real = [], LeanGPT2.feed
+    """A list that grows by (layers of the model or "eagle", tokens, tokens before them) with every forward pass."""
+    passes, feed, eagle_pass = [], LeanGPT2.feed, LeanEagle._pass
 
-    def feed(self, tokens, *args, **options):
+    def noted_feed(self, tokens, *args, **options):
         passes.append((len(self.layers), len(tokens), self.length))
-        return real(self, tokens, *args, **options)
-    monkeypatch.setattr(LeanGPT2, "feed", feed)
+        return feed(self, tokens, *args, **options)
+
+    def noted_eagle(self, states, tokens, *args):
+        passes.append(("eagle", len(tokens), self.length))
+        return eagle_pass(self, states, tokens, *args)
+    monkeypatch.setattr(LeanGPT2, "feed", noted_feed)
+    monkeypatch.setattr(LeanEagle, "_pass", noted_eagle)
     return passes
 
 
 @pytest.mark.parametrize("method, settings", [
-    ("greedy", {}), ("one_pass", {}), ("lookup", {}), ("heads", {}), ("tree", dict(topk_branch=1)), ("tree", dict(topk_branch=3)),
+    ("greedy", {}), ("one_pass", {}), ("lookup", {}), ("heads", {}), ("eagle", {}), ("eagle", dict(topk_branch=1, lookup_first=1)),
+    ("eagle", dict(draft="paths", draft_confidence=0.2)), ("tree", dict(topk_branch=1)), ("tree", dict(topk_branch=3)),
     ("tree", dict(draft="paths")), ("tree", dict(adaptive_span=True)), ("tree", dict(draft_confidence=0.3)),
     ("tree", dict(draft_confidence=0.3, draft="branches")), ("tree", dict(lookup_first=1, topk_branch=2))])
 @pytest.mark.parametrize("kind", ["random", "right", "wrong"])
 def test_the_records_tell_which_passes_were_made(random_pairs, random_model, fed, kind, method, settings):
     """Their order, the model of each, its tokens and what stood in its cache."""
-    pair, layers = random_pairs[kind], {"drafter": 1 if kind == "random" else 2, "verifier": 2}
+    pair, layers = random_pairs[kind], {"drafter": 1 if kind == "random" else 2, "verifier": 2, "eagle": "eagle"}
     run = generate(pair, FRESH[0], Cfg(max_new_tokens=30, draft_span=4, **settings), method)
     told = [p for passes in passes_of(method, run.steps) for p in passes]
     assert [(layers[p.role], p.tokens, p.context) for p in told] == fed
@@ -50,26 +57,35 @@ def test_the_records_tell_which_passes_were_made(random_pairs, random_model, fed
 class Machine:
     """A machine on which time passes only in forward passes, each at a known price; `now` is its clock.
 
-    verifier, drafter: (a pass, a token in it, a token of context, further for a pass after another model's). heads: a draft of theirs.
+    verifier, drafter: (a pass, a token in it, a token of context, further for a pass after another model's). heads: a draft of theirs. A
+    pass of the eagle drafter costs half of the drafter's.
     """
 
     def __init__(self, verifier, drafter, heads):
-        self.prices, self.heads, self.now, self.last = {2: verifier, 1: drafter}, heads, 0.0, None
+        self.prices = {2: verifier, 1: drafter, "eagle": tuple(price / 2 for price in drafter)}
+        self.heads, self.now, self.last = heads, 0.0, None
+
+    def charge(self, model, tokens, length):
+        each, token, context, after_other = self.prices[model]
+        self.now += each + token * len(tokens) + context * length + after_other * (self.last not in (None, model))
+        self.last = model
 
     def run_on(self, patch):
-        feed, guess = LeanGPT2.feed, MedusaHeads.probabilities
+        feed, eagle_pass, guess = LeanGPT2.feed, LeanEagle._pass, MedusaHeads.probabilities
 
         def priced_feed(model, tokens, *args, **options):
-            layers = len(model.layers)
-            each, token, context, after_other = self.prices[layers]
-            self.now += each + token * len(tokens) + context * model.length + after_other * (self.last not in (None, layers))
-            self.last = layers
+            self.charge(len(model.layers), tokens, model.length)
             return feed(model, tokens, *args, **options)
+
+        def priced_eagle(eagle, states, tokens, *args):
+            self.charge("eagle", tokens, eagle.length)
+            return eagle_pass(eagle, states, tokens, *args)
 
         def priced_guess(heads, *args):
             self.now, self.last = self.now + self.heads, "heads"
             return guess(heads, *args)
         patch.setattr(LeanGPT2, "feed", priced_feed)
+        patch.setattr(LeanEagle, "_pass", priced_eagle)
         patch.setattr(MedusaHeads, "probabilities", priced_guess)
         clock = SimpleNamespace(perf_counter=lambda: self.now)
         for module in ("measure.pass_times", "decode.advance"):

@@ -44,11 +44,11 @@ def test_arms_are_those_that_the_pair_serves_and_that_were_asked_for(random_pair
 
 
 def test_every_cached_method_is_predicted(random_pairs):
-    pair, methods = random_pairs["random"], ["greedy", "medusa_lite", "tree", "heads", "hf-greedy"]
+    pair, methods = random_pairs["random"], ["greedy", "medusa_lite", "tree", "heads", "eagle", "hf-greedy"]
     timer = bench_timer(pair, PROMPTS, PROMPTS, {method: (method, CFG) for method in methods}, CFG)
     table = compare(pair, PROMPTS, CFG, methods, repeats=1, between=timer.spread(2))
     guesses = predictions(table, timer.fit())
-    assert set(guesses) == {"greedy", "tree", "heads"} and guesses["greedy"] == (1, 1, 1)
+    assert set(guesses) == {"greedy", "tree", "heads", "eagle"} and guesses["greedy"] == (1, 1, 1)
     assert all(0 < low <= middle <= high for low, middle, high in guesses.values())
 
 
