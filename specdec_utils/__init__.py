@@ -3,8 +3,10 @@ from types import ModuleType as _ModuleType
 
 from .decode.accept import RULES, accept_greedy, accept_sampled, accept_until_mismatch, score_branch
 from .decode.advance import generate, greedy_generate, medusa_generate
+from .decode.calibrate import calibrate
 from .decode.methods import METHODS, methods_of
 from .decode.original import count_calls, medusa_step
+from .decode.passes import PassTimes
 from .decode.propose.eagle import eagle_tree
 from .decode.propose.heads import heads_tree
 from .decode.propose.lookup import lookup_tree

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from transformers import GPT2LMHeadModel
 
-from specdec_utils.measure.pass_times import measure_pass_times
+from specdec_utils.decode.pass_times import measure_pass_times
 from specdec_utils.models.medusa_heads import MedusaHeads
 from specdec_utils.models.pair import ModelPair
 from specdec_utils.text.config import Cfg

@@ -5,69 +5,14 @@ from dataclasses import replace
 import torch
 
 from ..models.pair import ModelPair
-from ..run.calling import cached_model
 from ..text.config import Cfg
-from ..text.processors import logits_processors, process_logits
-from ..text.sampling import next_distribution
 from ..text.tokens import Prompt, decode_output, encode_prompt
-from .accept import accept_greedy, accept_sampled
-from .methods import DRAFTERS, check_method, default_method
+from .calibrate import calibrate
+from .methods import check_method, default_method
 from .original import medusa_step
-from .propose.base import next_span
-from .records import Generation, Step, cached_record, finish_record
-from .tree import ROOT
-from .verify import verify_tree
-
-
-class Run:
-    """What a run carries from step to step: the text so far, its own random numbers, what the verifier's logits go through, its
-    cache, the drafter, how far to draft."""
-
-    def __init__(self, pair: ModelPair, ids: list[int], cfg: Cfg, method: str, end: int):
-        self.pair, self.ids, self.cfg = pair, ids, cfg
-        self.span = cfg.draft_span
-        self.longest = 2 * cfg.draft_span if cfg.adaptive_span else cfg.draft_span
-        self.generator = torch.Generator().manual_seed(cfg.seed)  # on the CPU: the same numbers on every device
-        self.processors = logits_processors(pair.verifier.generation_config, cfg, ids, end, pair.device)
-        if method != "medusa_lite":
-            nodes = cfg.topk_branch * self.longest
-            self.verifier = cached_model(pair.verifier, end + nodes, cfg.lean)
-            self.draft = DRAFTERS[method](pair, cfg, end + nodes, nodes, self.processors, self.generator)
-
-
-@torch.inference_mode()
-def cached_step(run: Run, room: int) -> Step:
-    """One step of every cached method, at most `room` tokens: propose, verify, accept, advance."""
-    cfg, base = run.cfg, len(run.ids)
-    verifier_calls, drafter_calls = run.verifier.calls, run.draft.calls
-    # propose: one token fewer than there is room for, since the verifier adds one of its own
-    tree = run.draft.propose(run.ids, min(run.span, room - 1))
-    # verify: one pass gives the logits after the context and after every node, each row processed by its own path
-    logits = verify_tree(run.verifier, run.ids, tree, run.draft.hidden)
-    contexts = (run.ids + tree.path_tokens(node) for node in range(ROOT, len(tree)))
-    logits = process_logits(logits, contexts, run.processors)
-    # accept: the path that the verifier would have written, and its own token after it
-    choices = logits.argmax(dim=-1).tolist()
-    if cfg.do_sample:
-        probs = next_distribution(logits, cfg.temperature, cfg.top_p).cpu()
-        path, extra = accept_sampled(tree, probs, cfg.acceptance == "typical_lossy", run.generator)
-    else:
-        probs = torch.softmax(logits, dim=-1)
-        path, extra = accept_greedy(tree, choices)
-    # advance: keep the accepted path in both caches, drop the rest
-    run.verifier.keep(base, [base + node for node in path])
-    hidden = run.verifier.hidden
-    if hidden is not None:  # of what was read of the context, and of the path
-        read = len(hidden) - len(tree)
-        rows = [*range(read), *(read + node for node in path)]
-        hidden = hidden[rows]
-    run.draft.advance(base, path, hidden)
-    if cfg.adaptive_span and len(tree):
-        run.span = next_span(run.span, len(path), 1 + max(tree.depths()), run.longest)
-    step = cached_record(base, tree, path, extra, choices, probs, cfg.debug)
-    step.verifier_calls = run.verifier.calls - verifier_calls
-    step.drafter_calls = run.draft.calls - drafter_calls
-    return step
+from .passes import known_times
+from .records import Generation, Step, finish_record
+from .step import Run, cached_step
 
 
 def _medusa_lite_step(run: Run, room: int) -> Step:
@@ -94,6 +39,9 @@ def generate(pair: ModelPair, prompt: Prompt, cfg: Cfg | None = None, method: st
     cfg = Cfg() if cfg is None else cfg
     method = default_method(pair) if method is None else method
     check_method(pair, cfg, method)
+    if method == "auto" and known_times(pair, cfg) is None:
+        print("Measuring what each pass takes here, once for this process (see calibrate) …")
+        calibrate(pair, cfg)
     row = encode_prompt(pair, prompt)[0].tolist()
     start = len(row)
     end = min(start + cfg.max_new_tokens, pair.context)

@@ -2,6 +2,7 @@
 from ..models.pair import ModelPair
 from ..text.config import Cfg
 from ..text.processors import check_settings
+from .propose.auto import Auto
 from .propose.base import Drafter
 from .propose.eagle import Eagle
 from .propose.heads import Heads
@@ -15,6 +16,7 @@ DRAFTERS: dict[str, type[Drafter]] = {
     "lookup": Lookup,
     "heads": Heads,
     "eagle": Eagle,
+    "auto": Auto,
 }
 METHODS: dict[str, str] = {
     "greedy": Drafter.about,

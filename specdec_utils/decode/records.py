@@ -30,6 +30,26 @@ class BranchRecord:
 
 
 @dataclass
+class StepPrice:
+    """What method "auto" knew and decided before a step's tokens were judged.
+
+    rate: tokens a second that a draft had to beat. offers: way of drafting -> (tokens, seconds) that a step with it was expected to
+    bring and take, "none" among them. seconds: what the step as it was taken was expected to take. reach: for each node of the
+    draft the probability that it is kept. cost: for each node the seconds of drafting and verifying it; one is worth that if reach
+    >= cost * rate. reads: nodes that each drafter pass behind the first read. dropped: nodes that were drafted and then not worth
+    verifying.
+    """
+
+    rate: float
+    offers: dict[str, tuple[float, float]]
+    seconds: float = 0.0
+    reach: list[float] = field(default_factory=list)
+    cost: list[float] = field(default_factory=list)
+    reads: list[int] = field(default_factory=list)
+    dropped: int = 0
+
+
+@dataclass
 class Step:
     """One step: the branches (none for greedy), which of them won, and the tokens that it added.
 
@@ -38,8 +58,9 @@ class Step:
     drafter_calls: forward passes of this step. tree: the draft as a token tree (None for `medusa_lite`); path: its nodes
     that were accepted; choices, choice_probs: the verifier's best token and its probability after the context (first) and
     after each node; node_probs: the verifier's probability of each node's token, given its parent; new_probs: of each
-    token added. distributions: with `cfg.debug`, its [V] at each token added. Under `do_sample` all of these are after
-    temperature and top_p.
+    token added. drafter: what the draft was found with ("drafter", "eagle", "heads", "lookup"), None for no draft. price: with
+    method "auto", what it was expected to earn. distributions: with `cfg.debug`, its [V] at each token added. Under `do_sample`
+    all of these are after temperature and top_p.
     """
 
     context: int
@@ -55,6 +76,8 @@ class Step:
     choice_probs: list[float] = field(default_factory=list)
     node_probs: list[float] = field(default_factory=list)
     new_probs: list[float] = field(default_factory=list)
+    drafter: str | None = None
+    price: StepPrice | None = None
     distributions: list[torch.Tensor] = field(default_factory=list, repr=False)
 
 

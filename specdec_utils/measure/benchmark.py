@@ -13,9 +13,9 @@ from ..decode.advance import generate
 from ..decode.methods import check_method, methods_of
 from ..decode.records import Generation
 from ..models.pair import ModelPair
+from ..run.machine import machine_facts
 from ..text.config import Cfg
 from ..text.tokens import encode_prompt
-from .machine import machine_facts
 from .peers import PEERS, peer_generate
 from .ratios import median_ratio, per_prompt, quartiles
 

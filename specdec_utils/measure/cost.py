@@ -1,10 +1,10 @@
 """Predict: what speculative decoding should gain, from an acceptance rate, and from records and the time of single passes."""
 from collections.abc import Callable, Sequence
 
+from ..decode.passes import PassTimes
 from ..decode.records import Generation
 from ..decode.tree import ROOT, TokenTree
 from .benchmark import Comparison
-from .passes import PassTimes
 from .ratios import median_ratio
 
 

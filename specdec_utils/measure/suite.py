@@ -5,13 +5,13 @@ from dataclasses import replace
 import torch
 
 from ..decode.methods import METHODS, methods_of
+from ..decode.pass_times import PassTimer, measure_pass_times, timed_arms
+from ..decode.passes import PassTimes
 from ..models.pair import ModelPair
 from ..text.config import Cfg
 from ..text.tokens import encode_prompt
 from .benchmark import Comparison
 from .cost import predict
-from .pass_times import PassTimer, measure_pass_times, timed_arms
-from .passes import PassTimes
 from .peers import PEERS, peers_of
 from .tune import GRIDS, Tuning, tune
 

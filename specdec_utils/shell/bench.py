@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from ..measure.benchmark import Comparison, compare
-from ..measure.machine import machine_line
 from ..measure.suite import bench_arms, bench_labels, bench_timer, context_growth, predictions, ratio_lines
 from ..models.load import PAIRS, load_pair
+from ..run.machine import machine_line
 from ..show.style import comparison_figure
 from ..text.config import Cfg
 from ..text.prompts import OPENINGS, TUNING, read_prompts

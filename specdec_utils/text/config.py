@@ -20,6 +20,10 @@ def _is_real(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
+class Default(int):
+    """The value of a setting that nobody has chosen: a whole number like any other, that method "auto" need not take as a limit."""
+
+
 @dataclass(frozen=True)
 class Cfg:
     """Settings of one generation; every field is checked on construction.
@@ -28,7 +32,8 @@ class Cfg:
     from (and, with `do_sample`, the verifier's own); top_p is the nucleus mass of Holtzman et al. 2020, section 3.1.
     repetition_penalty (> 0) and no_repeat_ngram_size act on the verifier as they do in `transformers`; at their defaults, 1 and
     0, what the verifier's generation_config says about them holds.
-    topk_branch: branches a step. draft_span: tokens a branch. do_sample: write what the verifier samples (at temperature
+    topk_branch: branches a step. draft_span: tokens a branch. To method "auto" both are upper limits, and a draft_span that is left
+    at its default is none. do_sample: write what the verifier samples (at temperature
     and top_p) in place of its greedy text. seed: each run draws from a generator of its own, seeded with it; torch's global
     random numbers are neither read nor moved. debug: keep the verifier's full distribution at every node in the records, and
     print each step.
@@ -55,7 +60,7 @@ class Cfg:
     repetition_penalty: float = 1.0
     no_repeat_ngram_size: int = 0
     topk_branch: int = 4
-    draft_span: int = 3
+    draft_span: int = Default(3)
     do_sample: bool = False
     acceptance: str = "auto"
     seed: int = 42

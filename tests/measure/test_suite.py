@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from specdec_utils import Cfg, compare
-from specdec_utils.measure.passes import PassCost, PassTimes
+from specdec_utils.decode.passes import PassCost, PassTimes
 from specdec_utils.measure.suite import LABELS, bench_labels, bench_timer, context_growth, losers, predictions, ratio_lines
 from specdec_utils.show.style import comparison_figure
 

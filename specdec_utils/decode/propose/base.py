@@ -4,6 +4,7 @@ from transformers import LogitsProcessorList
 
 from ...models.pair import ModelPair
 from ...text.config import Cfg
+from ..records import StepPrice
 from ..tree import TokenTree
 
 
@@ -16,12 +17,15 @@ class Drafter:
 
     pair, cfg: of the run. capacity: positions that a cache will need at most. most: tokens that one draft may hold at most.
     processors: what the verifier's logits go through, and so the drafter's. generator: where random numbers come from. model: the
-    cached model that it drafts with, or None where it has none.
+    cached model that it drafts with, or None where it has none. source: what the last draft was found with ("drafter", "eagle",
+    "heads", "lookup"; None for nothing). price: what the last draft was expected to earn, where that was asked.
     """
 
     about = "the verifier alone, one cached pass per token"
     part: str | None = None
     hidden: tuple[int, ...] = ()
+    source: str | None = None
+    price: StepPrice | None = None
 
     def __init__(self, pair: ModelPair, cfg: Cfg, capacity: int, most: int, processors: LogitsProcessorList,
                  generator: torch.Generator):
@@ -29,9 +33,19 @@ class Drafter:
         self.processors, self.generator, self.model = processors, generator, None
 
     @classmethod
+    def settings(cls, cfg: Cfg) -> Cfg:
+        """`cfg` as a run of this method follows it."""
+        return cfg
+
+    @classmethod
     def laws(cls, cfg: Cfg) -> set[str]:
         """The rules of `accept.RULES` that fit how its first tokens are found under `cfg`: one for each way that may occur."""
         return set()
+
+    @property
+    def ready(self) -> bool:
+        """Can it draft already, from what the verifier's passes have shown so far?"""
+        return True
 
     def propose(self, ids: list[int], span: int) -> TokenTree:
         """A draft of at most `span` levels after `ids`, with what each node's children were drawn from; empty for no draft."""
@@ -48,9 +62,14 @@ class Drafter:
         self.model.keep(min(base, known), [slot for slot in slots if slot < known])
 
     @property
+    def models(self) -> list:
+        """The cached models that it drafts with."""
+        return [] if self.model is None else [self.model]
+
+    @property
     def calls(self) -> int:
-        """Forward passes of the drafter model so far."""
-        return 0 if self.model is None else self.model.calls
+        """Forward passes of drafter models so far."""
+        return sum(model.calls for model in self.models)
 
 
 def next_span(span: int, accepted: int, drafted: int, most: int) -> int:

@@ -4,6 +4,7 @@ from transformers import LogitsProcessorList
 
 from ...run.eagle import CachedEagle, cached_eagle
 from ...text.config import Cfg
+from ..price import Price
 from ..tree import ROOT, TokenTree
 from .base import Drafter
 from .small_model import SmallModel, grow_tree
@@ -11,7 +12,8 @@ from .small_model import SmallModel, grow_tree
 
 @torch.inference_mode()
 def eagle_tree(eagle: CachedEagle, features: torch.Tensor, ids: list[int], cfg: Cfg, draft: str, span: int,
-               processors: LogitsProcessorList | None = None, generator: torch.Generator | None = None) -> TokenTree:
+               processors: LogitsProcessorList | None = None, generator: torch.Generator | None = None,
+               price: Price | None = None) -> TokenTree:
     """A draft after `ids` as `draft_tree` would find it, from the verifier's `features` [n, k * width] at all positions that the
     cache lacks but the last, which the verifier has not read.
 
@@ -30,7 +32,7 @@ def eagle_tree(eagle: CachedEagle, features: torch.Tensor, ids: list[int], cfg: 
         depth, above = len(tree.path(nodes[0])) - 1, eagle.length - len(eagle.outputs) - first  # the first node of the level above
         rows = [tree.parents[node] - above if depth else 0 for node in nodes]
         return eagle.draft(eagle.outputs[rows], tokens, [first + depth] * len(nodes), tree.mask(nodes[0]))
-    return grow_tree(read, ids, cfg, draft, span, processors, generator)
+    return grow_tree(read, ids, cfg, draft, span, processors, generator, price)
 
 
 class Eagle(SmallModel):
@@ -46,12 +48,17 @@ class Eagle(SmallModel):
         self.hidden = self.pair.eagle.layers
         self._features: torch.Tensor | None = None  # true ones that the drafter has not read yet
 
-    def draft(self, ids: list[int], span: int) -> TokenTree:
+    @property
+    def ready(self) -> bool:
+        return self._features is not None
+
+    def draft(self, ids: list[int], span: int, price: Price | None = None) -> TokenTree:
         """See `SmallModel.draft`; nothing before the verifier's first pass."""
-        if self._features is None or span < 1:
+        if not self.ready or span < 1:
             return TokenTree()
         features, self._features = self._features, None
-        return eagle_tree(self.model, features, ids, self.cfg, self.way(self.cfg), span, self.processors, self.generator)
+        return eagle_tree(self.model, features, ids, self.cfg, self.way(self.cfg), span, self.processors, self.generator,
+                          price)
 
     def advance(self, base: int, path: list[int], hidden: torch.Tensor | None) -> None:
         """Drop what was drafted, accepted or not: it is read again with true features, in the pass that drafts next."""

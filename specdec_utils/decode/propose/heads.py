@@ -35,7 +35,7 @@ class Heads(Drafter):
     """Drafts with `heads_tree` from the pair's Medusa heads, from the second step on."""
 
     about = "no drafter: Medusa heads on the verifier guess ahead, their best prefixes form the tree"
-    part = "heads"
+    part = source = "heads"
     hidden = (-1,)
     _state: torch.Tensor | None = None  # before the verifier's first pass there is nothing to guess from
 
@@ -43,8 +43,12 @@ class Heads(Drafter):
     def laws(cls, cfg: Cfg) -> set[str]:
         return {"deterministic"}
 
+    @property
+    def ready(self) -> bool:
+        return self._state is not None
+
     def propose(self, ids: list[int], span: int) -> TokenTree:
-        if self._state is None or span < 1:
+        if not self.ready or span < 1:
             return TokenTree()
         return heads_tree(self.pair.heads.probabilities(self._state, ids[-1], self.pair.verifier), self.most, span)
 

@@ -10,6 +10,7 @@ from ...run.lean_gpt2 import LeanGPT2
 from ...text.config import Cfg
 from ...text.processors import logits_processors, process_logits
 from ...text.sampling import next_distribution, sample_without_replacement
+from ..price import Price
 from ..tree import ROOT, TokenTree
 from .base import Drafter
 from .lookup import lookup_tree
@@ -17,7 +18,7 @@ from .lookup import lookup_tree
 LAWS = {"branches": "without_replacement", "paths": "with_replacement", "top": "deterministic"}
 
 
-def _fill_branches(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg, generator) -> list[int]:
+def _fill_branches(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg, generator, price: Price | None) -> list[int]:
     """First tokens drawn without replacement, each continued greedily: the original notebook's branches."""
     if nodes == [ROOT]:
         q = next_distribution(rows[0], cfg.temperature, cfg.top_p).cpu()
@@ -28,7 +29,7 @@ def _fill_branches(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: C
     return [tree.add(node, token, prob) for node, token, prob in zip(nodes, best.indices.tolist(), best.values.tolist())]
 
 
-def _fill_paths(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg, generator) -> list[int]:
+def _fill_paths(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg, generator, price: Price | None) -> list[int]:
     """Independent samples of the drafter; a node that several of them share is drawn from once for each."""
     fresh = []
     laws = next_distribution(rows, cfg.temperature, cfg.top_p).cpu()
@@ -43,7 +44,7 @@ def _fill_paths(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg,
     return list(dict.fromkeys(fresh))
 
 
-def _fill_top(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg, generator) -> list[int]:
+def _fill_top(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg, generator, price: Price | None) -> list[int]:
     """The most probable continuations of the whole level, nothing drawn. As Li et al. 2024 (EAGLE-2, arXiv 2406.16858) grow
     their tree."""
     probs = torch.softmax(rows, dim=-1)
@@ -55,7 +56,8 @@ def _fill_top(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg, g
     for chance, index, prob in zip(best.values.tolist(), best.indices.tolist(), own):
         row, token = divmod(index, probs.shape[1])
         if chance > 0 and chance >= cfg.draft_confidence:  # neither what is impossible nor a row with every token banned
-            fresh.append(tree.add(nodes[row], token, prob))
+            if price is None or not fresh or price.wider(tree, nodes[row], prob):
+                fresh.append(tree.add(nodes[row], token, prob))
     return fresh
 
 
@@ -63,9 +65,9 @@ FILL = {"branches": _fill_branches, "paths": _fill_paths, "top": _fill_top}
 
 
 def grow_tree(read: Callable[[TokenTree, list[int]], torch.Tensor], ids: list[int], cfg: Cfg, draft: str, span: int,
-              processors: LogitsProcessorList | None, generator: torch.Generator | None) -> TokenTree:
+              processors: LogitsProcessorList | None, generator: torch.Generator | None, price: Price | None = None) -> TokenTree:
     """A tree after `ids`, grown level by level as `draft_tree` says: `read(tree, nodes)` gives the drafter's logits [n, V] after
-    the n `nodes` of the last level, [ROOT] at first."""
+    the n `nodes` of the last level, [ROOT] at first. With a `price`, only as far and as wide as that allows."""
     if processors is None:
         processors = logits_processors(GenerationConfig(), cfg, ids, len(ids))
     tree, nodes = TokenTree(), [ROOT]
@@ -76,20 +78,22 @@ def grow_tree(read: Callable[[TokenTree, list[int]], torch.Tensor], ids: list[in
             best = torch.softmax(rows, dim=-1).amax(dim=-1).tolist()  # NaN, so never sure, where every token is banned
             sure = [i for i, node in enumerate(nodes) if tree.reach(node) * best[i] >= cfg.draft_confidence]
             nodes, rows = [nodes[i] for i in sure], rows[sure]
-        nodes = FILL[draft](tree, nodes, rows, cfg, generator) if nodes else []
-        if not nodes:
+        nodes = FILL[draft](tree, nodes, rows, cfg, generator, price) if nodes else []
+        if not nodes or price is not None and not price.deeper(tree, nodes):
             break
     return tree
 
 
 @torch.inference_mode()
 def draft_tree(drafter: CachedModel | LeanGPT2, ids: list[int], cfg: Cfg, draft: str, span: int,
-               processors: LogitsProcessorList | None = None, generator: torch.Generator | None = None) -> TokenTree:
+               processors: LogitsProcessorList | None = None, generator: torch.Generator | None = None,
+               price: Price | None = None) -> TokenTree:
     """A draft of up to `cfg.topk_branch` branches and `span` levels after `ids`, found as `draft` says (see `Cfg.draft`).
 
     One drafter pass per level; the first reads what the cache lacks of `ids`. All levels but the last stay in the cache after the
     context, node i at position len(ids) + i. Where a path's probability would fall below `cfg.draft_confidence` nothing is
-    drafted: decided from what is already there, before the next token is drawn, so that no rule is broken.
+    drafted: decided from what is already there, before the next token is drawn, so that no rule is broken. So with `price`, which
+    ends a draft that no longer earns its time.
 
     The drafter's logits go through `processors`, each node's after its own path; by default those of `cfg` alone. Tokens are
     drawn with `generator` or, without one, with torch's global generator.
@@ -100,7 +104,7 @@ def draft_tree(drafter: CachedModel | LeanGPT2, ids: list[int], cfg: Cfg, draft:
             return drafter.feed(tokens)
         places = [len(ids) + len(tree.path(nodes[0])) - 1] * len(nodes)
         return drafter.feed(tokens, len(tokens), places, tree.mask(nodes[0]))
-    return grow_tree(read, ids, cfg, draft, span, processors, generator)
+    return grow_tree(read, ids, cfg, draft, span, processors, generator, price)
 
 
 class SmallModel(Drafter):
@@ -129,18 +133,21 @@ class SmallModel(Drafter):
         if shortest := self.cfg.lookup_first:
             found = lookup_tree(ids, span, shortest, max(shortest, 3))
             if len(found):
+                self.source = "lookup"
                 return found
+        self.source = self.part
         return self.draft(ids, span)
 
-    def draft(self, ids: list[int], span: int) -> TokenTree:
+    def draft(self, ids: list[int], span: int, price: Price | None = None) -> TokenTree:
         """What the model drafts behind `ids`, at most `span` levels."""
-        return draft_tree(self.model, ids, self.cfg, self.way(self.cfg), span, self.processors, self.generator)
+        return draft_tree(self.model, ids, self.cfg, self.way(self.cfg), span, self.processors, self.generator, price)
 
 
 class OnePass(SmallModel):
     """The original notebook's branches, all checked at once; it never looks up."""
 
     about = "the same branches, all checked in one cached verifier pass per step"
+    source = "drafter"
 
     @classmethod
     def way(cls, cfg: Cfg) -> str:

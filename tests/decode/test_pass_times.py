@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from specdec_utils import Cfg, LeanEagle, LeanGPT2, MedusaHeads, compare, generate
+from specdec_utils.decode.pass_times import PassTimer, measure_pass_times
+from specdec_utils.decode.passes import PassCost, PassTimes, passes_of
 from specdec_utils.measure.cost import predict
-from specdec_utils.measure.pass_times import PassTimer, measure_pass_times
-from specdec_utils.measure.passes import PassCost, PassTimes, passes_of
 
 TUNING = [torch.tensor([[5, 6, 7]]), torch.tensor([[20, 3, 9, 11, 2]])]
 FRESH = [torch.tensor([[1, 2, 3, 4]]), torch.tensor([[17, 8, 23]]), torch.tensor([[28, 0, 14, 6]])]
@@ -88,7 +88,7 @@ class Machine:
         patch.setattr(LeanEagle, "_pass", priced_eagle)
         patch.setattr(MedusaHeads, "probabilities", priced_guess)
         clock = SimpleNamespace(perf_counter=lambda: self.now)
-        for module in ("measure.pass_times", "decode.advance"):
+        for module in ("decode.pass_times", "decode.advance"):
             patch.setattr(f"specdec_utils.{module}.time", clock)
 
 

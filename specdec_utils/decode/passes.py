@@ -1,12 +1,17 @@
 """What a run is made of: its passes as the records tell them, and what each of them costs on one machine."""
+import functools
 import json
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 import numpy
+import torch
 
-from ..decode.records import Generation, Step
+from ..models.pair import ModelPair
+from ..text.config import Cfg
+from .records import Generation, Step
 
 
 class Pass(NamedTuple):
@@ -19,28 +24,28 @@ class Pass(NamedTuple):
     context: int
 
 
-def passes_of(method: str, steps: Sequence[Step]) -> Iterator[list[Pass]]:
-    """For each of the `steps` of a run of `method`, the passes that it made, in order: read off the records alone."""
-    role = "eagle" if method == "eagle" else "drafter"
-    in_cache = 0  # the drafter's
+def passes_of(steps: Sequence[Step]) -> Iterator[list[Pass]]:
+    """For each of the `steps` of a run the passes that it made, in order: read off the records alone."""
+    caches = {"drafter": 0, "eagle": 0}  # tokens in them
     for number, step in enumerate(steps):
         start, depths, passes = step.context, step.tree.depths(), []
-        readable = start - 1 if role == "eagle" else start  # a feature is read together with the token after it
         if step.drafter_calls:
+            role, in_cache = step.drafter, caches[step.drafter]
+            readable = start - 1 if role == "eagle" else start  # a feature is read together with the token after it
             passes.append(Pass(role, "first" if in_cache else "prompt", readable - in_cache, in_cache))
             in_cache = readable
-        for level in range(step.drafter_calls - 1):
-            passes.append(Pass(role, "next", depths.count(level), in_cache))
-            in_cache += depths.count(level)
+            levels = [depths.count(level) for level in range(step.drafter_calls - 1)] if step.price is None else step.price.reads
+            for nodes in levels:
+                passes.append(Pass(role, "next", nodes, in_cache))
+                in_cache += nodes
+            accepted_and_read = 0 if role == "eagle" else min(len(step.path), len(levels))  # eagle reads accepted ones anew
+            caches[role] = readable + accepted_and_read
         if number == 0:
             passes.append(Pass("verifier", "prompt", start + len(depths), 0))
         else:
-            heads = method == "heads" and len(depths) > 0
-            place = f"after {role}" if step.drafter_calls else "after heads" if heads else "alone"
+            place = f"after {step.drafter}" if step.drafter_calls or step.drafter == "heads" else "alone"
             passes.append(Pass("verifier", place, 1 + len(depths), start - 1))
         yield passes
-        known = sum(start + node < in_cache for node in step.path) if role == "drafter" else 0  # eagle reads accepted ones anew
-        in_cache = min(readable, in_cache) + known
 
 
 def work_beside(nodes: int, levels: int) -> tuple[int, int, int, int]:
@@ -77,7 +82,8 @@ class PassTimes:
     no model has run since its last pass; "after drafter", "after eagle" and "after heads", whose weights have pushed its own out
     of the processor's cache. drafter, eagle: "prompt"; "first" of a draft, after the verifier's pass; "next", after another of
     the same draft. beside: method -> (a step, drafting at all, a node, a level), what a step takes beside its passes, Medusa heads
-    included. start: method -> before the first step. context: tokens before a pass, on average. threads: torch's.
+    included. start: method -> before the first step. judged: way of drafting -> how often its tokens were kept (see `price.Trust`);
+    from `calibrate` only. context: tokens before a pass, on average. threads: torch's.
     """
 
     verifier: dict[str, PassCost]
@@ -87,6 +93,12 @@ class PassTimes:
     context: float
     threads: int
     eagle: dict[str, PassCost] = field(default_factory=dict)
+    judged: dict[str, dict[str, list[list[int]]]] = field(default_factory=dict)
+
+    @functools.cached_property
+    def tables(self) -> dict:
+        """What `price.StepSeconds` has made of these times."""
+        return {}
 
     def verify(self, tokens: float, context: float | None = None, place: str = "after drafter") -> float:
         """Seconds of a verifier pass over `tokens`; over one token, as greedy decoding does, it is always "alone"."""
@@ -115,7 +127,7 @@ class PassTimes:
     def seconds(self, run: Generation) -> float:
         """Seconds that `run` should take here, its prompt included, from what its records say was done: not from its clock."""
         spent = self.start[run.method]
-        for step, passes in zip(run.steps, passes_of(run.method, run.steps)):
+        for step, passes in zip(run.steps, passes_of(run.steps)):
             spent += sum(getattr(self, p.role)[p.place](p.tokens, p.context) for p in passes)
             spent += self.beside_step(run.method, len(step.tree), step.drafter_calls)
         return spent
@@ -132,3 +144,20 @@ class PassTimes:
             data[role] = {place: PassCost(**cost | {"seconds": {int(n): s for n, s in cost["seconds"].items()}})
                           for place, cost in data[role].items()}
         return cls(**data)
+
+
+_KNOWN = weakref.WeakKeyDictionary()  # verifier -> {how it is run: its times}
+
+
+def _how(cfg: Cfg) -> tuple:
+    return torch.get_num_threads(), cfg.lean
+
+
+def known_times(pair: ModelPair, cfg: Cfg) -> PassTimes | None:
+    """The times that `remember_times` was last given for `pair`'s verifier, with as many threads as now and the same `cfg.lean`."""
+    return _KNOWN.get(pair.verifier, {}).get(_how(cfg))
+
+
+def remember_times(pair: ModelPair, cfg: Cfg, times: PassTimes) -> None:
+    """Keep `times` for this process, for `known_times`."""
+    _KNOWN.setdefault(pair.verifier, {})[_how(cfg)] = times

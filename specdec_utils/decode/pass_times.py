@@ -11,13 +11,15 @@ from dataclasses import replace
 import numpy
 import torch
 
-from ..decode.advance import Run, cached_step
-from ..decode.methods import DRAFTERS, methods_of
-from ..decode.records import Step
 from ..models.pair import ModelPair
 from ..text.config import Cfg
 from ..text.tokens import encode_prompt
+from .methods import DRAFTERS, methods_of
 from .passes import PassCost, PassTimes, passes_of, work_beside
+from .price import Trust, sureness
+from .propose.lookup import LONGEST, find_match
+from .records import Step
+from .step import Run, cached_step
 
 # method -> (topk_branch, draft_span, lookup_first) of the runs in which passes are timed: widths from 1 to 33
 SHAPES = {
@@ -60,15 +62,20 @@ class _TimedRun:
         began = time.perf_counter()
         self._run = Run(pair, list(ids), cfg, method, self.end)
         self.start = time.perf_counter() - began
-        for model in (self._run.verifier, self._run.draft.model):
+        for model in (self._run.verifier, *self._run.draft.models):
             for name in ("feed", "read", "draft"):  # of language models the first, of an eagle drafter the others
                 if hasattr(model, name):
                     setattr(model, name, _Timed(getattr(model, name), self._seconds))
 
+    @property
+    def ids(self) -> list[int]:
+        """The prompt and what was written so far."""
+        return self._run.ids
+
     @torch.inference_mode()
     def write(self, tokens: int) -> bool:
         """Take steps until `tokens` more are written: does the run go on?"""
-        ids, first = self._run.ids, True
+        ids, first = self.ids, True
         stop = min(len(ids) + tokens, self.end)
         while len(ids) < stop:
             self._seconds.clear()
@@ -112,18 +119,31 @@ class _Samples:
     def __init__(self):
         self.passes: dict[str, dict[str, list[tuple[int, int, float]]]] = {"verifier": {}, "drafter": {}, "eagle": {}}
         self.beside: dict[str, list[tuple[tuple[int, ...], float]]] = {}
+        self.trust: dict[str, Trust] = {}
         self.start: dict[str, list[float]] = {}
 
     def add(self, run: _TimedRun) -> None:
         """Take in all steps of `run` but those that came first in a turn; the very first of all reads the prompt, and counts."""
         self.start.setdefault(run.method, []).append(run.start)
-        made = passes_of(run.method, [step for step, *_ in run.timed])
+        made = passes_of([step for step, *_ in run.timed])
         for number, ((step, seconds, beside, first), passes) in enumerate(zip(run.timed, made)):
             if first and number > 0:
                 continue
             self.beside.setdefault(run.method, []).append((work_beside(len(step.tree), step.drafter_calls), beside))
+            if step.drafter and step.price is None and len(step.tree):
+                self._judge(step, run.ids)
             for p, spent in zip(passes, seconds, strict=True):
                 self.passes[p.role].setdefault(p.place, []).append((p.tokens, p.context, spent))
+
+    def _judge(self, step: Step, ids: list[int]) -> None:
+        """Count how often what `step` of a run that wrote `ids` drafted was kept."""
+        sure = step.tree.probs
+        if step.drafter == "lookup":
+            after, size = find_match(ids[:step.context], longest=LONGEST)
+            if ids[after:after + len(sure)] != step.tree.tokens:  # a longer match says something else
+                return
+            sure = [sureness(size + depth) for depth in range(len(step.tree))]
+        self.trust.setdefault(step.drafter, Trust()).judge(step.tree, sure, step.path)
 
     def fit(self) -> PassTimes:
         """The times that explain the samples best."""
@@ -132,7 +152,8 @@ class _Samples:
         return PassTimes(costs["verifier"], costs["drafter"],
                          {method: _robust_mean(*zip(*found)) for method, found in self.beside.items()},
                          {method: statistics.median(found) for method, found in self.start.items()},
-                         statistics.mean(decoding or [0]), torch.get_num_threads(), costs["eagle"])
+                         statistics.mean(decoding or [0]), torch.get_num_threads(), costs["eagle"],
+                         {way: trust.counts for way, trust in self.trust.items()})
 
 
 def timed_arms(pair: ModelPair, cfg: Cfg) -> list[tuple[str, Cfg]]:

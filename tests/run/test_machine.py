@@ -1,6 +1,6 @@
 import pytest
 
-from specdec_utils.measure.machine import cache_sizes, machine_facts, machine_line, processor_name
+from specdec_utils.run.machine import cache_sizes, machine_facts, machine_line, processor_name
 
 FACTS = {"processor": "Fast 9000", "cores": 2, "caches": {"L1": 32 * 1024, "L3": 32 * 1024**2}, "instructions": "AVX2", "threads": 1,
          "dtype": "float32", "device": "cpu", "accelerator": None}
@@ -25,20 +25,20 @@ def test_the_processors_name_as_each_system_tells_it(tmp_path, monkeypatch, syst
     cpuinfo.write_text("processor\t: 0\nmodel\t\t: 1\nmodel name\t: AMD EPYC\nmodel name\t: other\n")
     monkeypatch.setattr("platform.system", lambda: system)
     monkeypatch.setattr("platform.processor", lambda: "generic")
-    monkeypatch.setattr("specdec_utils.measure.machine._said", lambda command, *_: said.get(command, ""))
+    monkeypatch.setattr("specdec_utils.run.machine._said", lambda command, *_: said.get(command, ""))
     assert processor_name(cpuinfo) == name
 
 
 def test_an_arm_processors_name_stands_in_lscpu_alone(tmp_path, monkeypatch):
     monkeypatch.setattr("platform.system", lambda: "Linux")
-    monkeypatch.setattr("specdec_utils.measure.machine._said", lambda *_: "CPU(s):      4\nModel name:  Neoverse-N1\nStepping: r3p1")
+    monkeypatch.setattr("specdec_utils.run.machine._said", lambda *_: "CPU(s):      4\nModel name:  Neoverse-N1\nStepping: r3p1")
     assert processor_name(tmp_path / "missing") == "Neoverse-N1"
 
 
 def test_a_system_that_tells_nothing_gives_the_architecture(tmp_path, monkeypatch):
     for name, answer in (("system", "Linux"), ("processor", ""), ("machine", "riscv64")):
         monkeypatch.setattr(f"platform.{name}", lambda answer=answer: answer)
-    monkeypatch.setattr("specdec_utils.measure.machine._said", lambda *_: "")
+    monkeypatch.setattr("specdec_utils.run.machine._said", lambda *_: "")
     assert processor_name(tmp_path / "missing") == "riscv64"
 
 

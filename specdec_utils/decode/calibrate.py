@@ -1,0 +1,70 @@
+"""Calibrate: what passes take on this machine, and how often each way of drafting is right, in a few seconds."""
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from tqdm.auto import tqdm
+
+from ..models.pair import ModelPair
+from ..run.machine import machine_facts
+from ..text.config import Cfg
+from ..text.prompts import TUNING
+from .methods import methods_of
+from .pass_times import PassTimer
+from .passes import PassTimes, remember_times
+
+# method -> (topk_branch, draft_span) of the runs that are timed: what method "auto" may come to do
+SHAPES = {"greedy": [(1, 1)], "lookup": [(1, 3), (1, 8)], "tree": [(1, 1), (1, 3), (1, 6), (2, 3)], "heads": [(2, 2)],
+          "eagle": [(1, 1), (1, 2), (1, 4), (1, 7), (1, 12), (3, 3)]}
+TOKENS = 48  # a run
+PROMPTS = 2
+
+
+def calibrate(pair: ModelPair, cfg: Cfg | None = None, file: str | Path | None = None, progress: bool = True) -> PassTimes:
+    """Measure what every kind of pass takes here, with as many threads as torch has now, and how often what is drafted is kept.
+
+    Takes a few seconds: short runs of every cached method that `pair` can serve, on openings of stories (without a tokenizer, on tokens
+    at random). The result is kept for this process, for method "auto". With `file`, it is also kept there, and read from there
+    if it was measured on this machine, with these versions, threads and this pair: otherwise measured anew and written.
+    progress: show a bar. Raises ValueError, one sentence, for a file that cannot be written or holds something else.
+    """
+    cfg = Cfg(lean=True if cfg is None else cfg.lean, max_new_tokens=TOKENS)
+    facts = machine_facts(pair) | {"lean": cfg.lean}
+    file = None if file is None else Path(file)
+    times = None if file is None else _read(file, facts)
+    if times is None:
+        times = _measure(pair, cfg, progress)
+        if file is not None:
+            _write(file, facts, times)
+    remember_times(pair, cfg, times)
+    return times
+
+
+def _measure(pair: ModelPair, cfg: Cfg, progress: bool) -> PassTimes:
+    arms = [(method, replace(cfg, topk_branch=k, draft_span=span))
+            for method in methods_of(pair, cfg) for k, span in SHAPES.get(method, ())]
+    random = torch.Generator().manual_seed(cfg.seed)
+    prompts = TUNING[:PROMPTS] if pair.tokenizer else [torch.randint(pair.vocab_size, (1, 8), generator=random) for _ in range(PROMPTS)]
+    timer = PassTimer(pair, prompts, cfg, arms)
+    for _ in tqdm(range(timer.turns), desc="calibrating", disable=not progress, leave=False):
+        timer.take()
+    return timer.fit()
+
+
+def _read(file: Path, facts: dict) -> PassTimes | None:
+    """What `file` holds, if it was measured under the same `facts`."""
+    if not file.exists():
+        return None
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        return PassTimes.from_json(json.dumps(data["times"])) if data["machine"] == facts else None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ValueError(f"{file} holds no calibration: name another file, or delete it.") from None
+
+
+def _write(file: Path, facts: dict, times: PassTimes) -> None:
+    try:
+        file.write_text(json.dumps({"machine": facts, "times": json.loads(times.to_json())}, indent=1) + "\n", encoding="utf-8")
+    except OSError:
+        raise ValueError(f"{file} cannot be written: name a file in a folder that exists.") from None
