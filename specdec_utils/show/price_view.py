@@ -41,10 +41,10 @@ def _text(tokenizer, token: int) -> str:
 
 
 def _outcome(step: Step, tokenizer) -> str:
-    kept = len(step.path[:len(step.new_ids)])
+    drafts = f"{len(step.path[:len(step.new_ids)])} of {len(step.tree)} drafted tokens accepted" if len(step.tree) else "no draft"
     added = " ".join(_text(tokenizer, token) for token in step.new_ids)
     seconds, rate = step.price.seconds, step.price.rate
-    return (f"{kept} of {len(step.tree)} drafted tokens accepted; the step adds {len(step.new_ids)}, "
+    return (f"{drafts}; the step adds {len(step.new_ids)}, "
             f"its time brings {seconds * rate:.2f} otherwise: {added}")
 
 
@@ -176,4 +176,5 @@ class PriceView(FrameStepper):
     def frame_html(self, number: int) -> str:
         """Frame `number`, counted from 1, as HTML."""
         index, shown = self._frames[number - 1]
-        return price_html(self._steps[index], self._tokenizer, shown, f"step {index + 1} of {len(self._steps)}")
+        return price_html(self._steps[index], self._tokenizer, shown,
+                          f"frame {number} of {len(self._frames)} · step {index + 1} of {len(self._steps)}")
