@@ -10,15 +10,16 @@ from ..models.pair import ModelPair
 from ..run.machine import machine_facts
 from ..text.config import Cfg
 from ..text.prompts import TUNING
+from ..text.tokens import encode_prompt
 from .methods import methods_of
-from .pass_times import PassTimer
+from .pass_times import PassTimer, TimedRun
 from .passes import PassTimes, remember_times
 
-# method -> (topk_branch, draft_span) of the runs that are timed: what method "auto" may come to do
-SHAPES = {"greedy": [(1, 1)], "lookup": [(1, 3), (1, 8)], "tree": [(1, 1), (1, 3), (1, 6), (2, 3)], "heads": [(2, 2)],
-          "eagle": [(1, 1), (1, 2), (1, 4), (1, 7), (1, 12), (3, 3)]}
+# method -> (topk_branch, draft_span, lookup_first) of the runs that are timed: what method "auto" may come to do
+SHAPES = {"greedy": [(1, 1, 0)], "lookup": [(1, 3, 0), (1, 8, 0)], "tree": [(1, 2, 0), (1, 5, 3), (2, 3, 0)], "heads": [(2, 2, 0)],
+          "eagle": [(1, 2, 0), (1, 5, 0), (1, 5, 3), (1, 10, 0), (3, 3, 0)]}
 TOKENS = 48  # a run
-PROMPTS = 2
+LONG = 160  # tokens before the longer of the runs
 
 
 def calibrate(pair: ModelPair, cfg: Cfg | None = None, file: str | Path | None = None, progress: bool = True) -> PassTimes:
@@ -42,11 +43,14 @@ def calibrate(pair: ModelPair, cfg: Cfg | None = None, file: str | Path | None =
 
 
 def _measure(pair: ModelPair, cfg: Cfg, progress: bool) -> PassTimes:
-    arms = [(method, replace(cfg, topk_branch=k, draft_span=span))
-            for method in methods_of(pair, cfg) for k, span in SHAPES.get(method, ())]
+    arms = [(method, replace(cfg, topk_branch=k, draft_span=span, lookup_first=first))
+            for method in methods_of(pair, cfg) for k, span, first in SHAPES.get(method, ())]
     random = torch.Generator().manual_seed(cfg.seed)
-    prompts = TUNING[:PROMPTS] if pair.tokenizer else [torch.randint(pair.vocab_size, (1, 8), generator=random) for _ in range(PROMPTS)]
-    timer = PassTimer(pair, prompts, cfg, arms)
+    texts = TUNING[:3] if pair.tokenizer else [torch.randint(pair.vocab_size, (1, 8), generator=random) for _ in range(3)]
+    *texts, last = [encode_prompt(pair, text) for text in texts]
+    long = TimedRun(pair, last[0].tolist(), replace(cfg, max_new_tokens=min(LONG, max(1, pair.context // 2))), "greedy")
+    long.write(LONG)
+    timer = PassTimer(pair, [*texts, torch.tensor([long.ids])], cfg, arms)
     for _ in tqdm(range(timer.turns), desc="calibrating", disable=not progress, leave=False):
         timer.take()
     return timer.fit()

@@ -55,9 +55,11 @@ def _fill_top(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg, g
     fresh = []
     for chance, index, prob in zip(best.values.tolist(), best.indices.tolist(), own):
         row, token = divmod(index, probs.shape[1])
-        if chance > 0 and chance >= cfg.draft_confidence:  # neither what is impossible nor a row with every token banned
-            if price is None or not fresh or price.wider(tree, nodes[row], prob):
-                fresh.append(tree.add(nodes[row], token, prob))
+        if not (chance > 0 and chance >= cfg.draft_confidence):  # impossible, or from a row with every token banned
+            break
+        if fresh and price is not None and not price.wider(tree, nodes[row], prob):
+            break
+        fresh.append(tree.add(nodes[row], token, prob))
     return fresh
 
 
