@@ -62,9 +62,10 @@ def _read(file: Path, facts: dict) -> PassTimes | None:
         return None
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
-        return PassTimes.from_json(json.dumps(data["times"])) if data["machine"] == facts else None
+        times, machine = PassTimes.from_json(json.dumps(data["times"])), data["machine"]
     except (OSError, ValueError, KeyError, TypeError):
         raise ValueError(f"{file} holds no calibration: name another file, or delete it.") from None
+    return times if machine == facts else None
 
 
 def _write(file: Path, facts: dict, times: PassTimes) -> None:

@@ -95,8 +95,8 @@ METHOD = {"drafter": "tree", "none": "greedy"}  # way of drafting -> the method 
 
 class StepSeconds:
     """What steps take that draft up to `most` nodes in one `way` ("drafter", "eagle", "heads", "lookup", "none"), by what `times`
-    has measured; no pass is held for cheaper than one over fewer tokens. level: a drafter pass over one node behind the first pass; node: each node more in it. verify: for each number
-    of drafted nodes the verifier's pass, and whatever else they take."""
+    has measured. level: a drafter pass over one node behind the first pass; node: each node more in it. verify: for each number of
+    drafted nodes the verifier's pass, and whatever else they take, never falling."""
 
     def __init__(self, times: PassTimes, way: str, most: int):
         once, self._drafting, each, self._level = times.beside[METHOD.get(way, way)]

@@ -49,7 +49,7 @@ class Auto(Drafter):
         self.times = known_times(pair, cfg)
         if self.times is None:
             raise ValueError("Method 'auto' has to know what a pass takes here: call calibrate(pair) first.")
-        self.parts = {way: part(pair, self.cfg, self.capacity, NODES, self.processors, self.generator)
+        self.parts = {way: part(pair, self.cfg, self.capacity, min(NODES, self.most), self.processors, self.generator)
                       for way, part in PARTS.items() if getattr(pair, part.part) is not None}
         layers = pair.verifier.config.get_text_config().num_hidden_layers + 1
         self._layers = {way: tuple(layer % layers for layer in part.hidden) for way, part in self.parts.items()}
@@ -130,6 +130,9 @@ class Auto(Drafter):
         """See `Drafter`."""
         rate = self.rate
         offers = self._offers(ids, span, rate)
+        best = max(offer.tokens / offer.seconds for offer in offers.values())
+        if best < rate:  # no way keeps up here with what came before: its time would not bring as much either
+            rate, offers = best, self._offers(ids, span, best)
         way = max(offers, key=lambda way: offers[way].tokens - rate * offers[way].seconds)
         self.price = StepPrice(rate, {name: (offer.tokens, offer.seconds) for name, offer in offers.items()}, offers[way].seconds)
         self.source, self._tree, self._kept = None if way == "none" else way, TokenTree(), []

@@ -9,6 +9,7 @@ from machines import MACHINES, NEVER, invented, run_on
 from specdec_utils import Cfg, calibrate, generate
 from specdec_utils.decode import advance
 from specdec_utils.decode.passes import known_times, passes_of, remember_times
+from specdec_utils.decode.price import CENTRES
 
 PROMPT = torch.tensor([[5, 17, 3, 9]])
 CFG = Cfg(max_new_tokens=40)
@@ -25,7 +26,7 @@ def test_the_way_that_pays_on_this_machine_is_taken(counting, name):
     pair = run_on(counting(heads=True, eagle=True, context=128), CFG, name)
     run = generate(pair, torch.arange(30)[None].repeat(1, 2) if name == "lookup" else torch.tensor([[3]]), CFG, "auto")
     taken = ways(run)
-    assert taken.most_common(1)[0][0] == name and set(taken) <= {name, "none"}
+    assert taken.most_common(1)[0][0] == name and set(taken) <= {name, "none", "lookup"}
     assert len(run.steps) < 20
 
 
@@ -58,17 +59,17 @@ def test_a_span_that_nobody_set_is_no_limit_and_one_that_was_set_is(counting):
 
 
 def test_a_drafter_that_is_always_wrong_is_soon_left_alone(counting):
-    pair = run_on(counting(draft=lambda token: token + 7, eagle=True, context=512, size=30), CFG, "eagle")
+    pair = run_on(counting(draft=lambda token: token + 7, eagle=True, context=256, size=250), CFG, "eagle")
     run = generate(pair, torch.tensor([[3]]), Cfg(max_new_tokens=200), "auto")
-    late = run.steps[40:]
-    assert sum(len(step.tree) for step in late) < 0.2 * len(late)
+    assert len(run.steps[2].tree) > 0 and ways(run)["eagle"] < 20
 
 
 def test_a_drafter_that_is_always_right_drafts_further_and_further(counting):
-    pair = run_on(counting(eagle=True, context=512), CFG, "eagle")
-    run = generate(pair, torch.tensor([[3]]), Cfg(max_new_tokens=200), "auto")
-    lengths = [len(step.tree) for step in run.steps if len(step.tree)]
-    assert lengths[-2] > lengths[0] and run.verifier_calls < 40
+    """Although, before this run, half of what it drafted was rejected."""
+    pair, half = counting(eagle=True, context=256, size=250), [[50, 100]] * len(CENTRES)
+    remember_times(pair, CFG, invented(drafter=NEVER, heads=1000.0, judged={"eagle": {"first": half, "other": half}}))
+    lengths = [len(step.tree) for step in generate(pair, torch.tensor([[3]]), Cfg(max_new_tokens=200), "auto").steps[1:-1]]
+    assert lengths == sorted(lengths) and lengths[0] < 5 and lengths[-1] == 16
 
 
 @pytest.mark.parametrize("name", MACHINES)
