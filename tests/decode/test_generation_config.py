@@ -217,7 +217,7 @@ def test_sampled_text_comes_from_the_processed_distribution(configured):
 def test_drafts_follow_what_the_verifier_will_want(configured):
     """One model in both roles: with its settings applied to the drafts too, every draft is right."""
     pair = configured("right", suppress_tokens=[28, 7], no_repeat_ngram_size=2)
-    steps = generate(pair, PROMPT, replace(CFG, topk_branch=1)).steps
+    steps = generate(pair, PROMPT, replace(CFG, topk_branch=1), "tree").steps
     assert all(len(step.path) == len(step.tree) for step in steps) and len(steps) == 4
 
 
