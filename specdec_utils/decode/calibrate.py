@@ -25,13 +25,13 @@ LONG = 160  # tokens before the longer of the runs
 def calibrate(pair: ModelPair, cfg: Cfg | None = None, file: str | Path | None = None, progress: bool = True) -> PassTimes:
     """Measure what every kind of pass takes here, with as many threads as torch has now, and how often what is drafted is kept.
 
-    Takes a few seconds: short runs of every cached method that `pair` can serve, on openings of stories (without a tokenizer, on tokens
+    Takes some ten seconds: short runs of every cached method that `pair` can serve, on openings of stories (without a tokenizer, on tokens
     at random). The result is kept for this process, for method "auto". With `file`, it is also kept there, and read from there
     if it was measured on this machine, with these versions, threads and this pair: otherwise measured anew and written.
     progress: show a bar. Raises ValueError, one sentence, for a file that cannot be written or holds something else.
     """
     cfg = Cfg(lean=True if cfg is None else cfg.lean, max_new_tokens=TOKENS)
-    facts = machine_facts(pair) | {"lean": cfg.lean}
+    facts = machine_facts(pair) | {"lean": cfg.lean, "pair": repr(pair), "methods": methods_of(pair, cfg)}
     file = None if file is None else Path(file)
     times = None if file is None else _read(file, facts)
     if times is None:

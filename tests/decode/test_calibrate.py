@@ -55,11 +55,20 @@ def test_times_are_kept_by_pair_threads_and_forward_pass(measured, random_model)
         torch.set_num_threads(threads)
 
 
+def test_a_pair_that_has_got_heads_is_measured_anew(measured, random_model, random_heads):
+    pair = ModelPair(None, random_model(3))
+    calibrate(pair)
+    pair.heads = random_heads()
+    assert known_times(pair, CFG) is None
+    calibrate(pair)
+    assert len(measured) == 2 and known_times(pair, CFG) is not None
+
+
 def test_a_file_is_read_where_it_fits_and_written_where_it_does_not(measured, random_model, tmp_path):
     pair, file = ModelPair(None, random_model(3)), tmp_path / "times.json"
     first = calibrate(pair, file=file)
     assert len(measured) == 1 and calibrate(pair, file=file) == first and len(measured) == 1
-    for stale in ({"torch": "1.0"}, {"threads": 99}, {"processor": "another"}, {"lean": False}):
+    for stale in ({"torch": "1.0"}, {"threads": 99}, {"processor": "another"}, {"lean": False}, {"pair": "another"}):
         data = json.loads(file.read_text())
         file.write_text(json.dumps(data | {"machine": data["machine"] | stale}))
         before = len(measured)
