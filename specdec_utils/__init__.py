@@ -9,7 +9,7 @@ from .decode.original import count_calls, medusa_step
 from .decode.passes import PassTimes
 from .decode.propose.eagle import eagle_tree
 from .decode.propose.heads import heads_tree
-from .decode.propose.lookup import lookup_tree
+from .decode.propose.lookup import find_match, lookup_tree
 from .decode.propose.rollouts import (
     Branch,
     drafter_propose,

@@ -8,7 +8,7 @@ from ..models.pair import ModelPair
 from ..text.config import Cfg
 from ..text.tokens import Prompt, decode_output, encode_prompt
 from .calibrate import calibrate
-from .methods import check_method, default_method
+from .methods import check_method
 from .original import medusa_step
 from .passes import known_times
 from .records import Generation, Step, finish_record
@@ -22,9 +22,8 @@ def _medusa_lite_step(run: Run, room: int) -> Step:
     return step
 
 
-def generate(pair: ModelPair, prompt: Prompt, cfg: Cfg | None = None, method: str | None = None) -> Generation:
-    """Continue `prompt` (text, a LongTensor [1, T], or a chat: see `encode_prompt`) with any of `METHODS`; without `method`, with
-    "tree", or with "lookup" where the pair has no drafter.
+def generate(pair: ModelPair, prompt: Prompt, cfg: Cfg | None = None, method: str = "auto") -> Generation:
+    """Continue `prompt` (text, a LongTensor [1, T], or a chat: see `encode_prompt`) with any of `METHODS`.
 
     Writes exactly `cfg.max_new_tokens` tokens (finish_reason "length"), or ends with an EOS token ("eos"), or when prompt
     and continuation fill the model's context ("context"). Without `cfg.do_sample` the output is that of
@@ -32,12 +31,15 @@ def generate(pair: ModelPair, prompt: Prompt, cfg: Cfg | None = None, method: st
     sample of the verifier's distribution (its generation_config's processors applied, then temperature and top_p of `cfg`),
     drawn with `cfg.seed` from a generator of the run's own. Only acceptance="typical_lossy" breaks that, as its name says.
 
+    Method "auto" drafts in whatever way and as far as pays here. It goes by `calibrate(pair)` and takes that first, saying so, where
+    it has not been taken in this process. What it writes greedily is the same everywhere; which sample it draws for a seed depends
+    on the times that were measured: name another method, or give `calibrate` a file, where a sample has to be repeated.
+
     Raises ValueError for an unknown method, a method that this pair or a sampling verifier cannot serve, an acceptance rule
     that does not fit the draft, or a generation_config that asks for what is not done here (see `check_settings`); TypeError
     or ValueError for a prompt that cannot be used (see `encode_prompt`).
     """
     cfg = Cfg() if cfg is None else cfg
-    method = default_method(pair) if method is None else method
     check_method(pair, cfg, method)
     if method == "auto" and known_times(pair, cfg) is None:
         print("Measuring what each pass takes here, once for this process (see calibrate) …")

@@ -10,27 +10,28 @@ from ..models.pair import ModelPair
 from ..run.machine import machine_facts
 from ..text.config import Cfg
 from ..text.prompts import TUNING
+from ..text.tokens import encode_prompt
 from .methods import methods_of
-from .pass_times import PassTimer
+from .pass_times import PassTimer, TimedRun
 from .passes import PassTimes, remember_times
 
-# method -> (topk_branch, draft_span) of the runs that are timed: what method "auto" may come to do
-SHAPES = {"greedy": [(1, 1)], "lookup": [(1, 3), (1, 8)], "tree": [(1, 1), (1, 3), (1, 6), (2, 3)], "heads": [(2, 2)],
-          "eagle": [(1, 1), (1, 2), (1, 4), (1, 7), (1, 12), (3, 3)]}
+# method -> (topk_branch, draft_span, lookup_first) of the runs that are timed: what method "auto" may come to do
+SHAPES = {"greedy": [(1, 1, 0)], "lookup": [(1, 3, 0), (1, 8, 0)], "tree": [(1, 2, 0), (1, 5, 3), (2, 3, 0)], "heads": [(2, 2, 0)],
+          "eagle": [(1, 2, 0), (1, 5, 0), (1, 5, 3), (1, 10, 0), (3, 3, 0)]}
 TOKENS = 48  # a run
-PROMPTS = 2
+LONG = 160  # tokens before the longer of the runs
 
 
 def calibrate(pair: ModelPair, cfg: Cfg | None = None, file: str | Path | None = None, progress: bool = True) -> PassTimes:
     """Measure what every kind of pass takes here, with as many threads as torch has now, and how often what is drafted is kept.
 
-    Takes a few seconds: short runs of every cached method that `pair` can serve, on openings of stories (without a tokenizer, on tokens
+    Takes some ten seconds: short runs of every cached method that `pair` can serve, on openings of stories (without a tokenizer, on tokens
     at random). The result is kept for this process, for method "auto". With `file`, it is also kept there, and read from there
     if it was measured on this machine, with these versions, threads and this pair: otherwise measured anew and written.
     progress: show a bar. Raises ValueError, one sentence, for a file that cannot be written or holds something else.
     """
     cfg = Cfg(lean=True if cfg is None else cfg.lean, max_new_tokens=TOKENS)
-    facts = machine_facts(pair) | {"lean": cfg.lean}
+    facts = machine_facts(pair) | {"lean": cfg.lean, "pair": repr(pair), "methods": methods_of(pair, cfg)}
     file = None if file is None else Path(file)
     times = None if file is None else _read(file, facts)
     if times is None:
@@ -42,11 +43,14 @@ def calibrate(pair: ModelPair, cfg: Cfg | None = None, file: str | Path | None =
 
 
 def _measure(pair: ModelPair, cfg: Cfg, progress: bool) -> PassTimes:
-    arms = [(method, replace(cfg, topk_branch=k, draft_span=span))
-            for method in methods_of(pair, cfg) for k, span in SHAPES.get(method, ())]
+    arms = [(method, replace(cfg, topk_branch=k, draft_span=span, lookup_first=first))
+            for method in methods_of(pair, cfg) for k, span, first in SHAPES.get(method, ())]
     random = torch.Generator().manual_seed(cfg.seed)
-    prompts = TUNING[:PROMPTS] if pair.tokenizer else [torch.randint(pair.vocab_size, (1, 8), generator=random) for _ in range(PROMPTS)]
-    timer = PassTimer(pair, prompts, cfg, arms)
+    texts = TUNING[:3] if pair.tokenizer else [torch.randint(pair.vocab_size, (1, 8), generator=random) for _ in range(3)]
+    *texts, last = [encode_prompt(pair, text) for text in texts]
+    long = TimedRun(pair, last[0].tolist(), replace(cfg, max_new_tokens=min(LONG, max(1, pair.context // 2))), "greedy")
+    long.write(LONG)
+    timer = PassTimer(pair, [*texts, torch.tensor([long.ids])], cfg, arms)
     for _ in tqdm(range(timer.turns), desc="calibrating", disable=not progress, leave=False):
         timer.take()
     return timer.fit()
@@ -58,9 +62,10 @@ def _read(file: Path, facts: dict) -> PassTimes | None:
         return None
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
-        return PassTimes.from_json(json.dumps(data["times"])) if data["machine"] == facts else None
+        times, machine = PassTimes.from_json(json.dumps(data["times"])), data["machine"]
     except (OSError, ValueError, KeyError, TypeError):
         raise ValueError(f"{file} holds no calibration: name another file, or delete it.") from None
+    return times if machine == facts else None
 
 
 def _write(file: Path, facts: dict, times: PassTimes) -> None:

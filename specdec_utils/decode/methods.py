@@ -27,11 +27,6 @@ MISSING = {"drafter": "has no drafter model: use method 'lookup' or 'greedy'",
            "eagle": "has no eagle drafter: train one, or use method 'tree'"}
 
 
-def default_method(pair: ModelPair) -> str:
-    """What `generate` uses where no method is named: "tree", or "lookup" where the pair has no drafter."""
-    return "lookup" if pair.drafter is None else "tree"
-
-
 def fitting_rules(method: str, cfg: Cfg) -> set[str]:
     """What `cfg.acceptance` may be for `method` under `cfg`: "auto", and the rules that may judge its first drafted tokens."""
     laws = DRAFTERS[method].laws(cfg) if method in DRAFTERS else {"without_replacement"}

@@ -48,7 +48,7 @@ class _Timed:
         return logits
 
 
-class _TimedRun:
+class TimedRun:
     """A run of `method` as `generate` makes it, past any EOS, that can be written in turns with others.
 
     start: seconds before its first step. timed: for each step its record, the seconds of each of its passes, the seconds beside
@@ -122,7 +122,7 @@ class _Samples:
         self.trust: dict[str, Trust] = {}
         self.start: dict[str, list[float]] = {}
 
-    def add(self, run: _TimedRun) -> None:
+    def add(self, run: TimedRun) -> None:
         """Take in all steps of `run` but those that came first in a turn; the very first of all reads the prompt, and counts."""
         self.start.setdefault(run.method, []).append(run.start)
         made = passes_of([step for step, *_ in run.timed])
@@ -186,13 +186,13 @@ class PassTimer:
         self.turns = len(texts) * math.ceil(max(settings.max_new_tokens for _, settings in self.arms) / TURN)
         self._texts, self._going, self._samples, self._random = itertools.cycle(texts), [], _Samples(), random.Random(cfg.seed)
         for method, settings in self.arms:
-            _TimedRun(pair, texts[0], settings, method).write(1)  # a warm-up
+            TimedRun(pair, texts[0], settings, method).write(1)  # a warm-up
 
     def take(self) -> None:
         """Let every arm write `TURN` tokens of the prompt at hand, or what is left of it."""
         if not self._going:
             ids = next(self._texts)
-            self._going = [_TimedRun(self.pair, ids, settings, method) for method, settings in self.arms]
+            self._going = [TimedRun(self.pair, ids, settings, method) for method, settings in self.arms]
         self._random.shuffle(self._going)
         written = [run for run in self._going if not run.write(TURN)]
         for run in written:

@@ -146,18 +146,19 @@ class PassTimes:
         return cls(**data)
 
 
-_KNOWN = weakref.WeakKeyDictionary()  # verifier -> {how it is run: its times}
+_KNOWN = weakref.WeakKeyDictionary()  # pair -> {how it is run: its times}
 
 
-def _how(cfg: Cfg) -> tuple:
-    return torch.get_num_threads(), cfg.lean
+def _how(pair: ModelPair, cfg: Cfg) -> tuple:
+    return torch.get_num_threads(), cfg.lean, *(part is None for part in (pair.drafter, pair.heads, pair.eagle))
 
 
 def known_times(pair: ModelPair, cfg: Cfg) -> PassTimes | None:
-    """The times that `remember_times` was last given for `pair`'s verifier, with as many threads as now and the same `cfg.lean`."""
-    return _KNOWN.get(pair.verifier, {}).get(_how(cfg))
+    """The times that `remember_times` was last given for `pair` with the parts that it has, with as many threads as now and the same
+    `cfg.lean`."""
+    return _KNOWN.get(pair, {}).get(_how(pair, cfg))
 
 
 def remember_times(pair: ModelPair, cfg: Cfg, times: PassTimes) -> None:
     """Keep `times` for this process, for `known_times`."""
-    _KNOWN.setdefault(pair.verifier, {})[_how(cfg)] = times
+    _KNOWN.setdefault(pair, {})[_how(pair, cfg)] = times

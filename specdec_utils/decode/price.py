@@ -17,7 +17,7 @@ from .tree import ROOT, TokenTree
 EDGES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)  # between the bins of a drafter's probability
 CENTRES = tuple((low + high) / 2 for low, high in zip((0.0, *EDGES), (*EDGES, 1.0)))
 BELIEF = 2.0  # judged tokens that a drafter's own word is worth, in each bin
-FORGET = 0.95  # of what was seen of a text, what still counts after a further step
+MEMORY = 10.0  # judged tokens that whatever was counted before a run is worth at most, in each bin
 AHEAD = 4  # levels that a decision to draft on looks ahead
 
 
@@ -38,17 +38,23 @@ def never_falling(values: Sequence[float], weights: Sequence[float]) -> list[flo
     return [mean for mean, _, count in pools for _ in range(count)]
 
 
+def _at_most(entry: Sequence[float]) -> list[float]:
+    """[kept, judged] with the same share and no more than `MEMORY` judged."""
+    less = min(1.0, MEMORY / max(1.0, entry[1]))
+    return [entry[0] * less, entry[1] * less]
+
+
 class Trust:
     """How often tokens of one way of drafting are kept, given that their parent was: by the drafter's probability, and apart for
     the first child of a node and its siblings. Counted over all that was judged, never falling with the probability.
 
-    counts: {"first": [[kept, judged] for each bin], "other": ...}; a bin begins with `BELIEF` judged tokens that were kept as
-    often as the drafter says.
+    counts: {"first": [[kept, judged] for each bin], "other": ...}, here at most `MEMORY` of them in a bin, so that a run is soon
+    believed more than others before it. To these come `BELIEF` tokens a bin that were kept as often as the drafter says.
     """
 
-    def __init__(self, counts: dict[str, list[list[int]]] | None = None):
+    def __init__(self, counts: dict[str, list[list[float]]] | None = None):
         empty = [[0, 0] for _ in CENTRES]
-        self.counts = {rank: [list(entry) for entry in (counts or {}).get(rank, empty)] for rank in ("first", "other")}
+        self.counts = {rank: [_at_most(entry) for entry in (counts or {}).get(rank, empty)] for rank in ("first", "other")}
         self._tables: dict[str, list[float]] = {}
 
     def add(self, prob: float, first: bool, kept: bool) -> None:
@@ -59,18 +65,13 @@ class Trust:
         entry[1] += 1
         self._tables.pop(rank, None)
 
-    def judge(self, tree: TokenTree, sure: Sequence[float], path: Sequence[int]) -> tuple[int, float]:
-        """Count the tokens of `tree` whose parent was kept, if `path` was: (first children that were not kept, how many were expected not
-        to be). sure: for each node the drafter's probability, or what stands for it."""
-        kept, judged = set(path), []
+    def judge(self, tree: TokenTree, sure: Sequence[float], path: Sequence[int]) -> None:
+        """Count the tokens of `tree` whose parent was kept, if `path` was. sure: for each node the drafter's probability, or what
+        stands for it."""
+        kept = set(path)
         for parent in (ROOT, *path):
             for rank, node in enumerate(dict.fromkeys(tree.children.get(parent, ()))):
-                judged.append((sure[node], rank == 0, node in kept))
-        first = [(prob, stayed) for prob, is_first, stayed in judged if is_first]
-        expected = sum(1 - self(prob) for prob, _ in first)
-        for entry in judged:
-            self.add(*entry)
-        return sum(not stayed for _, stayed in first), expected
+                self.add(sure[node], rank == 0, node in kept)
 
     def __call__(self, prob: float, first: bool = True) -> float:
         """The probability that a token is kept if its parent is."""
@@ -89,49 +90,22 @@ class Trust:
         return (0.5 * BELIEF + kept) / (BELIEF + judged)
 
 
-class Hardness:
-    """How much more often than elsewhere first children are rejected in this text: rejected over expected, for all models together and,
-    starting from there, for each way of drafting. 1 before anything is seen, and again when nothing was for a while."""
-
-    def __init__(self, all_weight: float = 3.0, own_weight: float = 6.0):
-        self.all_weight, self.own_weight = all_weight, own_weight
-        self._seen: dict[str, list[float]] = {}  # way -> [rejected, expected to be]
-
-    def step(self) -> None:
-        """A further step begins: what was seen before it counts less."""
-        for pair in self._seen.values():
-            pair[0] *= FORGET
-            pair[1] *= FORGET
-
-    def add(self, way: str, rejected: float, expected: float) -> None:
-        """Count tokens of `way` that were rejected, and as how many had been expected to be."""
-        seen = self._seen.setdefault(way, [0.0, 0.0])
-        seen[0] += rejected
-        seen[1] += expected
-
-    def __call__(self, way: str) -> float:
-        rejected, expected = (sum(column) for column in zip(*self._seen.values())) if self._seen else (0.0, 0.0)
-        common = (self.all_weight + rejected) / (self.all_weight + expected)
-        rejected, expected = self._seen.get(way, (0.0, 0.0))
-        return (self.own_weight * common + rejected) / (self.own_weight + expected)
-
-
 METHOD = {"drafter": "tree", "none": "greedy"}  # way of drafting -> the method whose steps were timed, where it has another name
 
 
 class StepSeconds:
     """What steps take that draft up to `most` nodes in one `way` ("drafter", "eagle", "heads", "lookup", "none"), by what `times`
-    has measured. level: a drafter pass over one node behind the first pass; node: each node more in it. verify: for each number
-    of drafted nodes the verifier's pass, and whatever else they take."""
+    has measured. level: a drafter pass over one node behind the first pass; node: each node more in it. verify: for each number of
+    drafted nodes the verifier's pass, and whatever else they take, never falling."""
 
     def __init__(self, times: PassTimes, way: str, most: int):
         once, self._drafting, each, self._level = times.beside[METHOD.get(way, way)]
         self._passes = getattr(times, way) if way in ("drafter", "eagle") else {}
         following = self._passes.get("next")
-        self.level = following(1) + self._level if following else 0.0
+        self.level = max(0.0, following(1) + self._level) if following else 0.0
         self.node = max(0.0, following(3) - following(1)) / 2 if following else 0.0
-        self.verify = [once + times.verify(1)]
-        self.verify += [once + n * each + times.verify(1 + n, place=f"after {way}") for n in range(1, most + 1)]
+        verify = [times.verify(1)] + [n * each + times.verify(1 + n, place=f"after {way}") for n in range(1, most + 1)]
+        self.verify = [once + max(seconds, 0.0) for seconds in never_falling(verify, [1.0] * len(verify))]
 
         self._starts: dict[tuple[int, bool], float] = {}
 
@@ -151,7 +125,7 @@ class StepSeconds:
             seconds = self._drafting
             if self._passes:
                 seconds += self._passes["prompt" if fresh else "first"](unread, 0 if fresh else None) + self._level
-            self._starts[unread, fresh] = seconds
+            seconds = self._starts[unread, fresh] = max(0.0, seconds)
         return seconds
 
 
@@ -159,29 +133,21 @@ class StepSeconds:
 class Price:
     """The price of one draft: decides, while it grows, whether a further level and a further sibling are worth their time.
 
-    rate: tokens a second to be beaten. seconds: of a step with this way of drafting. trust, hardness: what acceptance to expect.
-    reach: of each node so far.
+    rate: tokens a second to be beaten. seconds: of a step with this way of drafting. trust: what acceptance to expect. reach: of
+    each node so far. usual: the probability that a first child is kept of which nothing is known yet.
     """
 
     rate: float
     seconds: StepSeconds
     trust: Trust
-    hardness: float = 1.0
     reach: list[float] = field(default_factory=list)
 
-    def kept(self, prob: float, first: bool) -> float:
-        """The probability that a token of which the drafter is so sure is kept if its parent is."""
-        chance = self.trust(prob, first)
-        return max(0.0, 1 - self.hardness * (1 - chance)) if first else chance
-
-    @property
-    def usual(self) -> float:
-        """The same for a first child of which nothing is known yet."""
-        return max(0.0, 1 - self.hardness * (1 - self.trust.usual))
+    def __post_init__(self):
+        self.usual = self.trust.usual
 
     def reach_of(self, parent: int, prob: float, first: bool) -> float:
         """The probability that such a child of `parent` is kept."""
-        return (1.0 if parent == ROOT else self.reach[parent]) * self.kept(prob, first)
+        return (1.0 if parent == ROOT else self.reach[parent]) * self.trust(prob, first)
 
     def note(self, tree: TokenTree) -> None:
         """Take in the nodes that `tree` has got since."""
@@ -240,6 +206,8 @@ def best_chain(kept: Sequence[float], seconds: StepSeconds, start: float, rate: 
         taken = start + (length - 1) * seconds.level + seconds.verify[length]
         if tokens - rate * taken > best[0]:
             best = tokens - rate * taken, tokens, taken, length
+        if reach < rate * seconds.level:  # no further token can bring what drafting it takes
+            break
     return best[1:]
 
 

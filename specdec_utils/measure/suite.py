@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from ..decode.calibrate import calibrate
 from ..decode.methods import METHODS, methods_of
 from ..decode.pass_times import PassTimer, measure_pass_times, timed_arms
 from ..decode.passes import PassTimes
@@ -20,12 +21,13 @@ from .tune import GRIDS, Tuning, tune
 FIXED: dict[str, tuple[str, dict]] = {
     "greedy": ("greedy", {}),
     "medusa_lite": ("medusa_lite", {}),
+    "auto": ("auto", {}),
     "hf-greedy": ("hf-greedy", {}),
     "hf-assisted": ("hf-assisted", {}),
     "hf-lookup": ("hf-lookup", {"draft_span": 10}),
 }
 LABELS = ("greedy", "medusa_lite", "one_pass", "tree k=1", "tree", "tree + lookup", "lookup", "heads", "eagle k=1", "eagle",
-          "hf-greedy", "hf-assisted", "hf-assisted tuned", "hf-lookup", "hf-lookup tuned")
+          "auto", "hf-greedy", "hf-assisted", "hf-assisted tuned", "hf-lookup", "hf-lookup tuned")
 TIMED_PROMPTS = 2  # of the tuning prompts, at each of two lengths
 
 
@@ -51,9 +53,12 @@ def bench_arms(pair: ModelPair, tuning_prompts: Sequence, test_prompts: Sequence
                progress: bool = False) -> tuple[dict[str, tuple[str, Cfg]], Tuning]:
     """(the arms of `bench_labels` with their settings, as `compare` takes them, how these were chosen).
 
-    Settings are chosen by `tune` on `tuning_prompts`. Raises ValueError if one of these is among `test_prompts`.
+    Settings are chosen by `tune` on `tuning_prompts`; what "auto" goes by is measured by `calibrate`. Raises ValueError if one of
+    the former is among `test_prompts`.
     """
     methods = bench_labels(pair, cfg, wanted)
+    if "auto" in methods.values():
+        calibrate(pair, cfg, progress=progress)
     both = set(tuning_prompts) & set(test_prompts)
     if both:
         raise ValueError(f"{sorted(both)[0]!r} is a tuning prompt and a test prompt: settings must be chosen on other prompts.")

@@ -157,10 +157,10 @@ def test_shorter_context_of_the_two_models_is_the_limit(rule_model, random_heads
 
 # -- the entry point
 
-def test_shortcuts_are_the_methods_of_their_names_and_tree_is_the_default(random_pairs):
+def test_shortcuts_are_the_methods_of_their_names_and_auto_is_the_default(random_pairs):
     pair, cfg = random_pairs["random"], Cfg(max_new_tokens=5)
     assert medusa_generate(pair, PROMPT, cfg).method == "medusa_lite" and greedy_generate(pair, PROMPT, cfg).method == "greedy"
-    assert generate(pair, PROMPT, cfg).method == "tree"
+    assert generate(pair, PROMPT, cfg).method == "auto"
     assert medusa_generate(pair, PROMPT, cfg).new_ids == greedy_generate(pair, PROMPT, cfg).new_ids
 
 
@@ -186,12 +186,12 @@ def test_text_is_empty_without_a_tokenizer(counting):
 
 
 @pytest.mark.parametrize("change, message", [
-    (dict(method="magic"), r"There is no method 'magic': use one of \['eagle', 'greedy', 'heads', 'lookup', 'medusa_lite'"),
+    (dict(method="magic"), r"There is no method 'magic': use one of \['auto', 'eagle', 'greedy', 'heads', 'lookup', 'medusa_lite'"),
     (dict(cfg=Cfg(do_sample=True), method="medusa_lite"), "greedy tokens only: use do_sample=False or 'one_pass'"),
     (dict(method="heads"), "Pair 'custom' has no Medusa heads: train some, or use method 'tree'"),
     (dict(method="eagle"), "Pair 'custom' has no eagle drafter: train one, or use method 'tree'"),
     (dict(cfg=Cfg(draft="top"), method="one_pass"), "use draft='branches' or 'tree', not 'top'"),
-    (dict(cfg=Cfg(do_sample=True, acceptance="with_replacement")), "does not fit how 'tree' drafts here: use one of"),
+    (dict(cfg=Cfg(do_sample=True, acceptance="with_replacement")), "does not fit how 'auto' drafts here: use one of"),
     (dict(prompt=torch.zeros(1, 0, dtype=torch.long)), "prompt is empty"),
     (dict(prompt=torch.zeros(1, 65, dtype=torch.long)), "65 tokens; pair 'custom' takes at most 64")])
 def test_bad_input_is_one_sentence_before_any_model_runs(counting, real_calls, change, message):

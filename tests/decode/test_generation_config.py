@@ -17,7 +17,7 @@ PROMPT = torch.tensor([[5, 17, 3, 9]])
 CFG = Cfg(max_new_tokens=16, draft_span=4, topk_branch=3, temperature=2.0, top_p=1.0)
 FEWER = {"medusa_lite": replace(CFG, draft_span=2, topk_branch=2)}  # its passes are many, and all from scratch
 WAYS = {method: (method, FEWER.get(method, CFG)) for method in METHODS}
-WAYS |= {f"{method}, {draft}": (method, replace(CFG, draft=draft)) for method in ("tree", "eagle") for draft in ("branches", "paths")}
+WAYS |= {f"{method}, {draft}": (method, replace(CFG, draft=draft)) for method in ("tree", "eagle", "auto") for draft in ("branches", "paths")}
 
 # Under each of these the random verifier writes something else than it does without it: (value, EOS, prompt).
 LONE, REPEATED = torch.tensor([[5]]), torch.tensor([[28, 7, 21, 5, 17, 3, 9]])
@@ -217,7 +217,7 @@ def test_sampled_text_comes_from_the_processed_distribution(configured):
 def test_drafts_follow_what_the_verifier_will_want(configured):
     """One model in both roles: with its settings applied to the drafts too, every draft is right."""
     pair = configured("right", suppress_tokens=[28, 7], no_repeat_ngram_size=2)
-    steps = generate(pair, PROMPT, replace(CFG, topk_branch=1)).steps
+    steps = generate(pair, PROMPT, replace(CFG, topk_branch=1), "tree").steps
     assert all(len(step.path) == len(step.tree) for step in steps) and len(steps) == 4
 
 

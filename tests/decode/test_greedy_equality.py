@@ -11,7 +11,7 @@ from specdec_utils import METHODS, Cfg, EagleDrafter, MedusaHeads, ModelPair, ge
 PROMPT = torch.tensor([[5, 17, 3, 9]])
 LENGTHS, PENALTIES, KINDS = (1, 2, 9, 24, 128), tuple(product((1.0, 1.3), (0, 2))), ("partly", "right", "wrong")
 SHAPES = tuple(product((1, 4), (1, 3, 8)))  # branches x span
-ALL_WAYS = [*((method, "auto") for method in METHODS), *((method, draft) for method in ("tree", "eagle") for draft in ("branches", "paths"))]
+ALL_WAYS = [*((method, "auto") for method in METHODS), *((method, draft) for method in ("tree", "eagle", "auto") for draft in ("branches", "paths"))]
 WAYS = tuple(product(("branches", "paths", "top"), (False, True), (0.0, 0.3), (False, True)))  # draft, adaptive, confidence, lean
 
 
@@ -104,7 +104,7 @@ def pairs(verifier, trained_heads, trained_eagle, random_heads, random_eagle):
 
 def test_combinations_are_many_and_distinct_and_cover_every_pair_of_settings():
     assert len(CASES) == len(set(CASES)) >= 1000
-    for method in ("medusa_lite", "one_pass", "tree", "heads", "eagle"):
+    for method in ("medusa_lite", "one_pass", "tree", "heads", "eagle", "auto"):
         columns = list(zip(*(case[1:] for case in CASES if case[0] == method)))
         assert list(map(set, columns)) == [set(KINDS), set(PENALTIES), set(LENGTHS), set(SHAPES)]
         for one, other in combinations(columns, 2):
@@ -140,7 +140,7 @@ def test_every_way_of_drafting_equals_transformers(pairs, expected, kind, draft,
     for penalty in ((1.0, 0), (1.3, 2)) if kind == "partly" else ((1.3, 2),):
         cfg = Cfg(max_new_tokens=24, repetition_penalty=penalty[0], no_repeat_ngram_size=penalty[1], draft=draft, lean=lean,
                   adaptive_span=adaptive, draft_confidence=confidence, temperature=2.0, top_p=1.0, draft_span=4)
-        for method in ("tree", "eagle"):
+        for method in ("tree", "eagle", "auto"):
             out = generate(pairs[kind], PROMPT, cfg, method)
             assert (out.new_ids, out.finish_reason) == (expected[penalty][:24], "length")
 

@@ -36,7 +36,7 @@ def test_methods_of_names_what_a_pair_can_serve_and_nothing_else(counting, cfg, 
     ("tree", "paths", 4, {"with_replacement"}), ("tree", "paths", 1, {"with_replacement", "single_draft"}),
     ("tree", "top", 4, {"deterministic"}), ("one_pass", "auto", 4, {"without_replacement"}), ("lookup", "auto", 4, {"deterministic"}),
     ("heads", "paths", 4, {"deterministic"}), ("eagle", "auto", 4, {"without_replacement"}), ("eagle", "top", 1, {"deterministic"}),
-    ("eagle", "paths", 1, {"with_replacement", "single_draft"}), ("greedy", "auto", 4, None)])
+    ("eagle", "paths", 1, {"with_replacement", "single_draft"}), ("auto", "auto", 4, set()), ("auto", "top", 4, {"deterministic"}), ("greedy", "auto", 4, None)])
 def test_acceptance_rules_are_taken_only_where_they_fit_the_draft(counting, method, draft, branches, fits):
     pair = counting(heads=True, eagle=True)
     always = {"auto", "typical_lossy"} if method != "greedy" else {"auto"}

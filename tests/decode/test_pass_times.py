@@ -42,14 +42,14 @@ def fed(monkeypatch):
 @pytest.mark.parametrize("method, settings", [
     ("greedy", {}), ("one_pass", {}), ("lookup", {}), ("heads", {}), ("eagle", {}), ("eagle", dict(topk_branch=1, lookup_first=1)),
     ("eagle", dict(draft="paths", draft_confidence=0.2)), ("tree", dict(topk_branch=1)), ("tree", dict(topk_branch=3)),
-    ("tree", dict(draft="paths")), ("tree", dict(adaptive_span=True)), ("tree", dict(draft_confidence=0.3)),
+    ("auto", {}), ("auto", dict(draft="paths", topk_branch=2)), ("tree", dict(draft="paths")), ("tree", dict(adaptive_span=True)), ("tree", dict(draft_confidence=0.3)),
     ("tree", dict(draft_confidence=0.3, draft="branches")), ("tree", dict(lookup_first=1, topk_branch=2))])
 @pytest.mark.parametrize("kind", ["random", "right", "wrong"])
 def test_the_records_tell_which_passes_were_made(random_pairs, random_model, fed, kind, method, settings):
     """Their order, the model of each, its tokens and what stood in its cache."""
     pair, layers = random_pairs[kind], {"drafter": 1 if kind == "random" else 2, "verifier": 2, "eagle": "eagle"}
     run = generate(pair, FRESH[0], Cfg(max_new_tokens=30, draft_span=4, **settings), method)
-    told = [p for passes in passes_of(method, run.steps) for p in passes]
+    told = [p for passes in passes_of(run.steps) for p in passes]
     assert [(layers[p.role], p.tokens, p.context) for p in told] == fed
     assert [p.place for p in told if p.role == "verifier"].count("prompt") == 1 == sum(p.context == 0 for p in told if p.role == "verifier")
 

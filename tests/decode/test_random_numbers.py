@@ -25,7 +25,7 @@ PROMPT = torch.tensor([[5, 17, 3, 9]])
 CFG = Cfg(max_new_tokens=12, do_sample=True, temperature=5.0, top_p=1.0)
 WAYS = [("medusa_lite", replace(CFG, do_sample=False)), ("one_pass", CFG), ("greedy", CFG), ("lookup", CFG), ("heads", CFG),
         *(("tree", replace(CFG, draft=draft)) for draft in ("branches", "paths", "top")),
-        *(("eagle", replace(CFG, draft=draft)) for draft in ("branches", "paths", "top"))]
+        ("auto", CFG), *(("eagle", replace(CFG, draft=draft)) for draft in ("branches", "paths", "top"))]
 
 
 def drawn(pair, cfg, method, seed):

@@ -104,7 +104,7 @@ def test_token_that_a_lossy_rule_rejects_and_then_draws_counts_as_rejected():
     assert (step.branches[0].choices, step.extra) == ([7], 7)
 
 
-@pytest.mark.parametrize("method", [method for method in ALL if method not in ("greedy", "lookup", "heads", "eagle")])
+@pytest.mark.parametrize("method", [method for method in ALL if method not in ("greedy", "lookup", "heads", "eagle", "auto")])
 def test_debug_prints_steps_and_keeps_full_distributions(random_pairs, capsys, method):
     pair = random_pairs["random"]
     out = generate(pair, PROMPT, Cfg(max_new_tokens=4, debug=True), method)

@@ -104,7 +104,7 @@ def test_row_that_was_not_compared_is_a_key_error_with_the_choices(table):
 
 
 @pytest.mark.parametrize("change, message", [
-    (dict(methods=["magic"]), r"There is no method 'magic': use one of \['eagle', 'greedy'"), (dict(prompts=[]), "at least one prompt"),
+    (dict(methods=["magic"]), r"There is no method 'magic': use one of \['auto', 'eagle', 'greedy'"), (dict(prompts=[]), "at least one prompt"),
     (dict(prompts="text"), "must be a sequence"), (dict(prompts=torch.tensor([[5, 6]])), "must be a sequence"),
     (dict(repeats=0), "repeats=0 is not usable: it must be at least 1"),
     (dict(prompts=[torch.tensor([[5]]), torch.zeros(1, 65, dtype=torch.long)]), "65 tokens"),
@@ -120,9 +120,9 @@ def test_bad_input_is_one_sentence_before_any_model_runs(counting, real_calls, c
 def test_all_methods_that_the_pair_can_serve_by_default(counting):
     pair, cfg = counting(), Cfg(max_new_tokens=2)
     without = [row.method for row in compare(pair, PROMPTS, cfg, repeats=1).rows]
-    assert without == ["greedy", "medusa_lite", "one_pass", "tree", "lookup"]
+    assert without == ["greedy", "medusa_lite", "one_pass", "tree", "lookup", "auto"]
     pair = ModelPair(pair.drafter, pair.verifier, heads=MedusaHeads(pair.verifier.config.n_embd, heads=2))
-    assert [row.method for row in compare(pair, PROMPTS, cfg, repeats=1).rows] == [*without, "heads"]
+    assert [row.method for row in compare(pair, PROMPTS, cfg, repeats=1).rows] == [*without[:-1], "heads", "auto"]
     assert "medusa_lite" not in [row.method for row in compare(pair, PROMPTS, Cfg(max_new_tokens=2, do_sample=True), repeats=1).rows]
 
 

@@ -42,7 +42,7 @@ def test_every_folder_is_a_floor():
 
 
 def test_the_graph_is_really_read():
-    assert "specdec_utils.decode.accept" in IMPORTS["specdec_utils.decode.advance"]
+    assert "specdec_utils.decode.accept" in IMPORTS["specdec_utils.decode.step"]
     assert "specdec_utils.text.config" in IMPORTS["specdec_utils.decode.propose.base"]
     assert sum(map(len, IMPORTS.values())) > 60
 

@@ -20,7 +20,7 @@ def test_shows_text_branches_and_table(pair, capsys):
     assert out.startswith("ModelPair(") and "medusa_lite: hello" in out
     assert "step 1, after 5 tokens" in out and "score" in out and "added" in out
     assert [line.split()[0] for line in out.splitlines() if line.endswith("yes")] == [
-        "greedy", "medusa_lite", "one_pass", "tree", "lookup"]
+        "greedy", "medusa_lite", "one_pass", "tree", "lookup", "auto"]
     assert "1 prompts x 5 tokens x 1 repeats, 1 thread(s), float32 on cpu" in out
 
 
@@ -65,7 +65,7 @@ def test_shell_run_writes_json(pair, tmp_path):
                           env=env, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
     data = json.loads(target.read_text(encoding="utf-8"))
-    assert {row["method"]: row["tokens"] for row in data["rows"]} == dict.fromkeys(["greedy", "medusa_lite", "one_pass", "tree", "lookup"], 9)
+    assert {row["method"]: row["tokens"] for row in data["rows"]} == dict.fromkeys(["greedy", "medusa_lite", "one_pass", "tree", "lookup", "auto"], 9)
     assert data["settings"]["max_new_tokens"] == 3 and data["machine"]["pair"] == pair
 
 

@@ -9,7 +9,7 @@ import torch
 from ...models.pair import ModelPair
 from ...text.config import Cfg, Default
 from ..passes import known_times
-from ..price import FORGET, Hardness, Price, StepSeconds, Trust, best_chain, fill_in, pruned, sureness
+from ..price import Price, StepSeconds, Trust, best_chain, fill_in, pruned, sureness
 from ..records import StepPrice
 from ..tree import TokenTree
 from .base import Drafter
@@ -21,6 +21,7 @@ from .small_model import LAWS, SmallModel
 PARTS: dict[str, type[Drafter]] = {"eagle": Eagle, "drafter": SmallModel, "heads": Heads}
 MOST = 16  # levels of a draft where nobody has set a limit
 NODES = 12  # prefixes that heads are asked for; those that do not pay are dropped again
+FORGET = 0.95  # of the tokens and seconds so far, what still counts a step later
 BEFORE = 8.0  # steps that the speed to be expected counts for in the speed so far
 
 
@@ -36,9 +37,9 @@ class Auto(Drafter):
     """For each step the best of lookup, eagle, heads, small drafter and no draft, by their price; what a pair lacks is left out.
 
     Before anything is drafted, each way has an offer: the tokens to be expected of a step, and its seconds. The one with the most
-    tokens over what its seconds bring otherwise is taken. Acceptance is expected from what `calibrate` has counted, what this run
-    has, and how hard its text has been lately; seconds from what `calibrate` has measured. No clock is read: with the same times
-    and the same seed a run repeats.
+    tokens over what its seconds bring otherwise is taken. Acceptance is expected from what `calibrate` has counted and, soon more,
+    from what this run has; seconds from what `calibrate` has measured. No clock is read: with the same times and the same seed a
+    run repeats.
     """
 
     about = "each step drafted in the way that pays best: lookup, eagle, heads, drafter or not at all, as far as that pays"
@@ -48,13 +49,12 @@ class Auto(Drafter):
         self.times = known_times(pair, cfg)
         if self.times is None:
             raise ValueError("Method 'auto' has to know what a pass takes here: call calibrate(pair) first.")
-        self.parts = {way: part(pair, self.cfg, self.capacity, NODES, self.processors, self.generator)
+        self.parts = {way: part(pair, self.cfg, self.capacity, min(NODES, self.most), self.processors, self.generator)
                       for way, part in PARTS.items() if getattr(pair, part.part) is not None}
         layers = pair.verifier.config.get_text_config().num_hidden_layers + 1
         self._layers = {way: tuple(layer % layers for layer in part.hidden) for way, part in self.parts.items()}
         self.hidden = tuple(sorted(set().union(*self._layers.values())))
         self.trust = {way: Trust(self.times.judged.get(way)) for way in (*self.parts, "lookup")}
-        self.hardness = Hardness()
         self.seconds = {way: StepSeconds.of(self.times, way, self.most) for way in (*self.parts, "lookup", "none")}
         self.written = self.spent = 0.0  # tokens and seconds so far, the later ones counting more
         self._rate = self._rate_to_expect()
@@ -114,7 +114,10 @@ class Auto(Drafter):
         offers = {"none": Offer(1.0, self.seconds["none"].verify[0])}
         if span < 1:
             return offers
-        kept = {way: [self._price(way, rate).usual] * span for way, part in self.parts.items() if part.ready}
+        ways = [way for way, part in self.parts.items() if part.ready]
+        if len(ways) < len(self.parts):  # others can draft after the verifier's first pass: no small model reads the prompt for one draft
+            ways = []
+        kept = {way: [self.trust[way].usual] * span for way in ways}
         after, size = find_match(ids, longest=LONGEST)
         if after is not None:
             self._after, self._sure = after, [sureness(size + depth) for depth in range(min(span, len(ids) - after))]
@@ -123,19 +126,18 @@ class Auto(Drafter):
             offers[way] = Offer(*best_chain(chances, self.seconds[way], self._start(way, ids), rate))
         return offers
 
-    def _price(self, way: str, rate: float) -> Price:
-        return Price(rate, self.seconds[way], self.trust[way], 1.0 if way == "lookup" else self.hardness(way))
-
     def propose(self, ids: list[int], span: int) -> TokenTree:
         """See `Drafter`."""
-        self.hardness.step()
         rate = self.rate
         offers = self._offers(ids, span, rate)
+        best = max(offer.tokens / offer.seconds for offer in offers.values())
+        if best < rate:  # no way keeps up here with what came before: its time would not bring as much either
+            rate, offers = best, self._offers(ids, span, best)
         way = max(offers, key=lambda way: offers[way].tokens - rate * offers[way].seconds)
         self.price = StepPrice(rate, {name: (offer.tokens, offer.seconds) for name, offer in offers.items()}, offers[way].seconds)
         self.source, self._tree, self._kept = None if way == "none" else way, TokenTree(), []
         if self.source:
-            self._draft(way, ids, span, offers[way].length, self._price(way, rate))
+            self._draft(way, ids, span, offers[way].length, Price(rate, self.seconds[way], self.trust[way]))
         return self._tree
 
     def _draft(self, way: str, ids: list[int], span: int, length: int, price: Price) -> None:
@@ -160,9 +162,7 @@ class Auto(Drafter):
     def advance(self, base: int, path: list[int], hidden: torch.Tensor | None) -> None:
         """See `Drafter`: what was judged is counted, and every part goes on, whether it drafted or not."""
         if self.source:
-            rejected, expected = self.trust[self.source].judge(self._tree, self._sure, path)
-            if self.source != "lookup":
-                self.hardness.add(self.source, rejected, expected)
+            self.trust[self.source].judge(self._tree, self._sure, path)
         self.written = FORGET * self.written + len(path) + 1
         self.spent = FORGET * self.spent + self.price.seconds
         as_drafted = [self._kept[node] for node in path]

@@ -8,7 +8,7 @@ LONGEST = 8  # tokens of a match that method "auto" tells apart
 
 def find_match(ids: list[int], shortest: int = 2, longest: int = 3) -> tuple[int | None, int]:
     """(the place behind the earlier occurrence in `ids` of its own last tokens, how many of them are alike there): the longest match
-    of `shortest` to `longest` tokens, the latest of equals; (None, 0) if there is none."""
+    of `shortest` to `longest` tokens, the latest of equals; None for the place if there is none."""
     found, after = shortest - 1, None
     for end in range(len(ids) - 1, 0, -1):  # ids[:end] might end as ids does
         if ids[end - 1] != ids[-1]:
@@ -20,7 +20,7 @@ def find_match(ids: list[int], shortest: int = 2, longest: int = 3) -> tuple[int
             found, after = size, end
             if size == longest:
                 break
-    return (after, found) if after is not None else (None, 0)
+    return after, found
 
 
 def lookup_tree(ids: list[int], span: int, shortest: int = 2, longest: int = 3) -> TokenTree:

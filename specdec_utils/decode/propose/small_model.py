@@ -47,17 +47,22 @@ def _fill_paths(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg,
 def _fill_top(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg, generator, price: Price | None) -> list[int]:
     """The most probable continuations of the whole level, nothing drawn. As Li et al. 2024 (EAGLE-2, arXiv 2406.16858) grow
     their tree."""
-    probs = torch.softmax(rows, dim=-1)
-    reach = torch.tensor([tree.reach(node) for node in nodes], device=probs.device)
-    joint = (probs * reach[:, None]).flatten()
+    probs, reach = torch.softmax(rows, dim=-1), [tree.reach(node) for node in nodes]
+    joint = probs.flatten() if len(nodes) == 1 else (probs * torch.tensor(reach, device=probs.device)[:, None]).flatten()
     best = joint.topk(min(cfg.topk_branch, len(joint)))
-    own = probs.flatten()[best.indices].tolist()  # of each token, given its parent
+    chances, indices = best.values.tolist(), best.indices.tolist()
+    if len(nodes) == 1:  # a common factor changes no order
+        own, chances = chances, [reach[0] * prob for prob in chances]
+    else:
+        own = probs.flatten()[best.indices].tolist()  # of each token, given its parent
     fresh = []
-    for chance, index, prob in zip(best.values.tolist(), best.indices.tolist(), own):
+    for chance, index, prob in zip(chances, indices, own):
         row, token = divmod(index, probs.shape[1])
-        if chance > 0 and chance >= cfg.draft_confidence:  # neither what is impossible nor a row with every token banned
-            if price is None or not fresh or price.wider(tree, nodes[row], prob):
-                fresh.append(tree.add(nodes[row], token, prob))
+        if not (chance > 0 and chance >= cfg.draft_confidence):  # impossible, or from a row with every token banned
+            break
+        if fresh and price is not None and not price.wider(tree, nodes[row], prob):
+            break
+        fresh.append(tree.add(nodes[row], token, prob))
     return fresh
 
 

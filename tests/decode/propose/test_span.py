@@ -20,5 +20,5 @@ def test_next_span_moves_by_one_within_its_limits(span, accepted, drafted, most)
 @pytest.mark.parametrize("kind, spans", [("right", [2, 3, 4, 4, 4]), ("wrong", [2, 1, 1, 1, 1])])
 def test_adaptive_span_follows_what_was_accepted(random_pairs, kind, spans):
     cfg = Cfg(max_new_tokens=30, draft_span=2, adaptive_span=True, topk_branch=1)
-    steps = generate(random_pairs[kind], torch.tensor([CONTEXT]), cfg).steps
+    steps = generate(random_pairs[kind], torch.tensor([CONTEXT]), cfg, "tree").steps
     assert [1 + max(step.tree.depths()) for step in steps[:5]] == spans
