@@ -2,11 +2,12 @@
 import html
 import re
 
+import machines
 import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from specdec_utils import ROOT, Cfg, Generation, Step, TokenTree, calibrate, generate
+from specdec_utils import ROOT, Cfg, Generation, Step, TokenTree, generate
 from specdec_utils.decode.records import StepPrice
 from specdec_utils.show.price_view import PriceView, describe_price, price_figure, price_html, taken, worth
 from specdec_utils.show.style import BAD, DRAFT, GOOD, NEUTRAL, show_figure
@@ -147,7 +148,7 @@ def rgb(color: str) -> tuple[float, ...]:
 @pytest.mark.parametrize("do_sample", [False, True])
 def test_runs_of_the_package(random_pairs, do_sample):
     pair, cfg = random_pairs["random"], Cfg(max_new_tokens=16, do_sample=do_sample)
-    calibrate(pair, cfg, progress=False)
+    machines.run_on(pair, cfg, "all")
     run = generate(pair, torch.tensor([[3, 4, 5]]), cfg, "auto")
     view = PriceView(run, None)
     assert view.frame_field.max == sum(len(step.tree) + 2 for step in run.steps)
