@@ -38,9 +38,9 @@ def _first_below(values, least: float) -> int:
 
 @exercise("13.worth_drafting")
 def _(answer):
-    for chances, seconds, rate in (([0.9, 0.8, 0.5, 0.6, 0.5, 0.1], 0.001, 250.0), ([0.5, 0.5, 0.5], 0.25, 1.0),
-                                   ([0.6, 0.9, 0.9, 0.4], 0.001, 450.0), ([0.9, 0.3, 0.99, 0.99], 0.0005, 700.0), ([0.2, 0.9], 0.001, 300.0),
-                                   ([1.0, 1.0], 0.001, 500.0), ([], 0.001, 500.0)):
+    cases = (([0.9, 0.8, 0.5, 0.6, 0.5, 0.1], 0.001, 250.0), ([0.5, 0.5, 0.5], 0.25, 1.0), ([0.6, 0.9, 0.9, 0.4], 0.001, 450.0),
+             ([0.9, 0.3, 0.99, 0.99], 0.0005, 700.0), ([0.2, 0.9], 0.001, 300.0), ([1.0, 1.0], 0.001, 500.0), ([], 0.001, 500.0))
+    for chances, seconds, rate in cases:
         reach, price = list(itertools.accumulate(chances, operator.mul)), seconds * rate
         case = f"chances={chances}, seconds={seconds}, rate={rate}"
         want, got = _first_below(reach, price), answer(list(chances), seconds, rate)
@@ -88,7 +88,7 @@ def _(answer):
         if same(want):
             continue
         if len(got) == max((n for n, _ in drafts), default=0) > len(want):
-            return f"for {case} no token was judged below depth {len(want)}; leave the deeper places out."
+            return f"for {case} no token was judged deeper than {len(want)}; leave the deeper places out."
         if same(_shares(drafts, lambda n, kept, depth: True)):
             return f"for {case} you divide by all drafts; at depth d only drafts of d tokens were judged whose first d - 1 were accepted."
         if same(_shares(drafts, lambda n, kept, depth: n >= depth)):
