@@ -83,7 +83,7 @@ def test_verdicts_come_last_in_sign_and_colour():
 
 def test_bars_are_as_long_as_the_numbers_beside_them():
     source = price_html(chain_step(), WORDS).partition(">drafted tokens<")[2]
-    assert re.findall(r"width:(\d+)px;background-color:#", source) == ["108", "60", "15"]
+    assert re.findall(r"height:10px;width:(\d+)px;", source) == ["108", "60", "15"]
     assert re.findall(r"left:(\d+)px;top:0;", source) == ["60", "60", "30"]
     assert source.count('aria-hidden="true"') == 3
 
