@@ -195,7 +195,7 @@ def test_gpt2_loads_by_its_hub_names_from_the_local_cache(saved_models, tmp_path
         (repository / "refs").mkdir()
         (repository / "refs" / "main").write_text("0" * 40)
     done = run_python("from specdec_utils import *\npair = load_pair('gpt2')\n"
-                      "out = generate(pair, 'Hi', Cfg(max_new_tokens=5))\n"
+                      "out = generate(pair, 'Hi', Cfg(max_new_tokens=5), 'tree')\n"
                       "print(pair.name, len(pair.drafter.transformer.h), len(pair.verifier.transformer.h), len(out.new_ids))",
                       tmp_path)
     assert done.stdout.split() == ["gpt2", "1", "2", "5"], done.stderr

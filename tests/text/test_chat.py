@@ -36,7 +36,7 @@ def test_chat_goes_through_the_template_and_opens_the_reply(chat_pair, messages,
     assert ids.tolist() == chat_pair.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False, return_tensors="pt").tolist()
 
 
-@pytest.mark.parametrize("method", ["greedy", "lookup", None])
+@pytest.mark.parametrize("method", ["greedy", "lookup", "auto"])
 def test_end_of_turn_ends_the_reply_and_the_text_is_the_reply_alone(chat_pair, method):
     out = generate(chat_pair, [SYSTEM, HI], Cfg(max_new_tokens=20), method)
     assert (str(out), out.finish_reason) == ("ok", "eos")
