@@ -1,12 +1,14 @@
 """The feature drafter with a cache that can be fed, branched and rolled back: as it is written, and lean."""
-import weakref
+import functools
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from ..models.eagle import EagleAttention, EagleDrafter, EagleLayer, EagleMLP
+from .made import made_once
 from .masking import bias_of
+from .products import Products, kind
 from .untouched import is_untouched
 
 PARTS = {EagleDrafter, EagleLayer, EagleAttention, EagleMLP, nn.Linear, nn.RMSNorm}
@@ -59,54 +61,43 @@ class CachedEagle:
         return self.drafter.logits(self.outputs)
 
 
-_FOLDED = weakref.WeakKeyDictionary()  # drafter -> (which weights these are, what was made of them)
+def _times(weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    return torch.mm(x, weight)
 
 
-class _Folded:
-    """A drafter's weights as the lean pass multiplies them: norms and scales inside the matrices, those transposed, queries and
-    keys in another order, the embeddings' share of the first product a table."""
+class _Arranged:
+    """A drafter's weights as the lean pass multiplies them: first products joined, queries and keys in another order, the
+    embeddings' share of the first product a table."""
 
     def __init__(self, drafter: EagleDrafter, embeddings: torch.Tensor):
         m, width, size = drafter.midlayer, drafter.width, drafter.size
-        root = width ** 0.5  # x / rms(x) = root * x / |x|
         pairs = torch.arange(size).view(2, -1).T.flatten()  # unit i beside unit i + size / 2, so that a turn is a product in C
         def paired(weight):
             return weight.unflatten(0, (-1, size))[:, pairs].flatten(0, 1)
         a = m.self_attn
-        first = torch.cat([paired(a.q_proj.weight) * size ** -0.5, paired(a.k_proj.weight), a.v_proj.weight])
-        self.fc = drafter.fc.weight.T.contiguous()
-        self.states = (first[:, width:] * m.hidden_norm.weight * root).T.contiguous()
-        self.told = (first[:, :width] * m.input_layernorm.weight).T.contiguous()
-        self.out = a.o_proj.weight.T.contiguous()
+        first = torch.cat([paired(a.q_proj.weight), paired(a.k_proj.weight), a.v_proj.weight])
         up = torch.cat([m.mlp.gate_proj.weight, m.mlp.up_proj.weight])
-        self.up = (up * m.post_attention_layernorm.weight * root).T.contiguous()
-        self.down = m.mlp.down_proj.weight.T.contiguous()
-        self.head = (drafter.lm_head.weight * drafter.norm.weight * root).T.contiguous()
-        self.eps = torch.tensor((width * drafter.eps) ** 0.5, dtype=embeddings.dtype)
+        weights = [drafter.fc.weight, first[:, width:], a.o_proj.weight, up, m.mlp.down_proj.weight, drafter.lm_head.weight]
+        stored = [functools.partial(_times, weight.T.contiguous()) for weight in weights]
+        self.products = Products(stored, [(weight, None) for weight in weights])
+        root = width ** 0.5  # x / rms(x) = root * x / |x|
+        self.norms = [root * norm.weight for norm in (m.hidden_norm, m.post_attention_layernorm, drafter.norm)]
+        self.floor = torch.tensor((width * drafter.eps) ** 0.5, dtype=embeddings.dtype)
+        self.told, self.told_norm = first[:, :width].T.contiguous(), m.input_layernorm.weight
         angles = torch.atan2(drafter.sin, drafter.cos)[:, None, :size // 2].to(embeddings.dtype)
         self.turns = torch.polar(torch.ones_like(angles), angles)
-        self.embeddings, self.input_eps = embeddings, drafter.eps
+        self.embeddings, self.eps = embeddings, drafter.eps
         big = len(embeddings) * self.told.shape[1] * embeddings.element_size() > TABLE_LIMIT
         self.table = None if big else self._told(embeddings)
 
     def _told(self, embeddings: torch.Tensor) -> torch.Tensor:
-        return F.rms_norm(embeddings, embeddings.shape[-1:], eps=self.input_eps) @ self.told
+        return F.rms_norm(embeddings, embeddings.shape[-1:], self.told_norm, self.eps) @ self.told
 
     def told_by(self, tokens: list[int]) -> torch.Tensor:
         """The share of `tokens` in queries, keys and values, [n, all of these]."""
         if self.table is None:
             return self._told(self.embeddings[tokens])
         return self.table[tokens] if len(tokens) > 1 else self.table[tokens[0]:tokens[0] + 1]
-
-    @classmethod
-    @torch.no_grad()
-    def of(cls, drafter: EagleDrafter, embeddings: torch.Tensor) -> "_Folded":
-        """Made once for as long as no weight changes, in place or otherwise."""
-        which = [(id(weight), weight.data_ptr(), weight._version) for weight in (*drafter.parameters(), embeddings)]
-        known = _FOLDED.get(drafter)
-        if known is None or known[0] != which:
-            known = _FOLDED[drafter] = which, cls(drafter, embeddings)
-        return known[1]
 
 
 class LeanEagle(CachedEagle):
@@ -121,34 +112,36 @@ class LeanEagle(CachedEagle):
 
     def __init__(self, drafter: EagleDrafter, embeddings: torch.Tensor, capacity: int):
         super().__init__(drafter, embeddings, capacity)
-        self.folded, self.turned = _Folded.of(drafter, embeddings), drafter.heads + drafter.kv_heads
+        self.arranged = made_once(drafter, [*drafter.parameters(), embeddings], lambda: _Arranged(drafter, embeddings))
+        self.products, self.turned = self.arranged.products.by_width(), drafter.heads + drafter.kv_heads
         self.keys, self.values = (embeddings.new_empty(drafter.kv_heads, capacity, drafter.size) for _ in range(2))
 
     def _fuse(self, features: torch.Tensor) -> torch.Tensor:
-        return torch.mm(features, self.folded.fc)
+        return self.products[kind(len(features))][0](features)
 
-    def _normed(self, states: torch.Tensor) -> torch.Tensor:
-        """`states` over their lengths; what is missing of an RMS norm is in the next matrix."""
-        return states / torch.hypot(torch.linalg.vector_norm(states, dim=-1, keepdim=True), self.folded.eps)
+    def _normed(self, states: torch.Tensor, norm: torch.Tensor) -> torch.Tensor:
+        """RMS norm in three operations: `states` over their lengths, times `norm`, which holds the root of the width as well."""
+        return states * norm / torch.hypot(torch.linalg.vector_norm(states, dim=-1, keepdim=True), self.arranged.floor)
 
     def _pass(self, states: torch.Tensor, tokens: list[int], wanted: int, positions: list[int] | None = None,
               mask: torch.Tensor | None = None) -> torch.Tensor:
         """See `CachedEagle`."""
-        w, drafter, start, n = self.folded, self.drafter, self.length, len(tokens)
+        w, drafter, start, n = self.arranged, self.drafter, self.length, len(tokens)
         end, heads, turned = start + n, drafter.heads, self.turned
-        qkv = torch.addmm(w.told_by(tokens), self._normed(states), w.states).view(n, -1, drafter.size)
+        (_, to_qkv, to_out, to_up, to_down, to_logits), (norm, norm_2, norm_3) = self.products[kind(n)], w.norms
+        qkv = (to_qkv(self._normed(states, norm)) + w.told_by(tokens)).view(n, -1, drafter.size)
         turns = w.turns[start:end] if positions is None else w.turns[positions]
         qk = torch.view_as_complex(qkv[:, :turned].unflatten(-1, (-1, 2))) * turns
         qk = torch.view_as_real(qk).flatten(-2).transpose(0, 1)
         self.keys[:, start:end], self.values[:, start:end] = qk[heads:], qkv[:, turned:].transpose(0, 1)
         bias = bias_of(mask, positions, n, end, like=self.embeddings)
         a = F.scaled_dot_product_attention(qk[None, :heads], self.keys[None, :, :end], self.values[None, :, :end],
-                                           attn_mask=bias, scale=1.0, enable_gqa=drafter.kv_heads < heads)
-        states = torch.addmm(states, a[0].transpose(0, 1).reshape(n, -1), w.out)
-        gate, up = torch.mm(self._normed(states), w.up).chunk(2, dim=-1)
-        states = torch.addmm(states, F.silu(gate).mul_(up), w.down)
+                                           attn_mask=bias, enable_gqa=drafter.kv_heads < heads)
+        states = states + to_out(a[0].transpose(0, 1).reshape(n, -1))
+        gate, up = to_up(self._normed(states, norm_2)).chunk(2, dim=-1)
+        states = states + to_down(F.silu(gate).mul_(up))
         self.length, self.calls, self.outputs = end, self.calls + 1, states[n - wanted:]
-        return drafter.spread(torch.mm(self._normed(self.outputs), w.head))
+        return drafter.spread(to_logits(self._normed(self.outputs, norm_3)))
 
 
 def cached_eagle(drafter: EagleDrafter, embeddings: torch.Tensor, capacity: int, lean: bool = True) -> CachedEagle:

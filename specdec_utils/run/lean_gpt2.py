@@ -1,4 +1,6 @@
 """A lean forward pass for GPT-2: the model's own weights, a preallocated cache, and no layer objects in between."""
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -7,12 +9,18 @@ from transformers.activations import ACT2FN
 from transformers.models.gpt2.modeling_gpt2 import GPT2MLP, GPT2Attention, GPT2Block, GPT2Model
 from transformers.pytorch_utils import Conv1D
 
+from .made import made_once
 from .masking import bias_of
+from .products import Product, Products, kind
 from .untouched import is_untouched
 
 ACTIVATIONS = {"gelu_pytorch_tanh": "tanh", "gelu_new": "tanh", "gelu": "none"}
 PARTS = {GPT2LMHeadModel, GPT2Model, GPT2Block, GPT2Attention, GPT2MLP, Conv1D, nn.Linear, nn.Embedding, nn.LayerNorm, nn.Dropout,
          nn.ModuleList, *(type(ACT2FN[name]) for name in ACTIVATIONS)}
+
+
+def _times(weight: torch.Tensor, bias: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    return torch.addmm(bias, x, weight)
 
 
 class LeanGPT2:
@@ -37,13 +45,24 @@ class LeanGPT2:
         self.heads, self.width, self.eps = config.n_head, config.n_embd, config.layer_norm_epsilon
         self.gelu = ACTIVATIONS[config.activation_function]
         self.tokens, self.places = body.wte.weight, body.wpe.weight
-        self.out_norm, self.out = (body.ln_f.weight, body.ln_f.bias), (model.lm_head.weight, model.lm_head.bias)
+        self.out_norm = body.ln_f.weight, body.ln_f.bias
         shape = (len(body.h), self.heads, capacity, self.width // self.heads)
         self.keys, self.values = (torch.empty(shape, dtype=model.dtype) for _ in range(2))
-        self.layers = [(b.ln_1.weight, b.ln_1.bias, b.attn.c_attn.weight, b.attn.c_attn.bias, b.attn.c_proj.weight,
-                        b.attn.c_proj.bias, b.ln_2.weight, b.ln_2.bias, b.mlp.c_fc.weight, b.mlp.c_fc.bias,
-                        b.mlp.c_proj.weight, b.mlp.c_proj.bias, k, v) for b, k, v in zip(body.h, self.keys, self.values)]
+        linear = [layer for b in body.h for layer in (b.attn.c_attn, b.attn.c_proj, b.mlp.c_fc, b.mlp.c_proj)]
+        which = [weight for layer in linear for weight in (layer.weight, layer.bias)]
+        products = made_once(model, [*which, model.lm_head.weight], lambda: self._products(linear, model.lm_head))
+        self.passes = [(self._layers(body.h, every), out) for *every, out in products.by_width()]
         self.length, self.calls, self.hidden = 0, 0, None
+
+    @staticmethod
+    def _products(linear: list[Conv1D], out: nn.Linear) -> Products:
+        stored = [functools.partial(_times, layer.weight, layer.bias) for layer in linear]
+        return Products([*stored, out.forward], [*((layer.weight.T, layer.bias) for layer in linear), (out.weight, out.bias)])
+
+    def _layers(self, blocks: nn.ModuleList, products: list[Product]) -> list[tuple]:
+        """What a pass reads in each of `blocks`: norms, the four products, the cache."""
+        return [((b.ln_1.weight, b.ln_1.bias), (b.ln_2.weight, b.ln_2.bias), *four, keys, values)
+                for b, four, keys, values in zip(blocks, zip(*[iter(products)] * 4), self.keys, self.values)]
 
     @torch.inference_mode()
     def feed(self, tokens: list[int], wanted: int = 1, positions: list[int] | None = None,
@@ -54,20 +73,20 @@ class LeanGPT2:
         bias = bias_of(mask, positions, n, end, like=self.keys)
         x = self.tokens[tokens] + (self.places[start:end] if positions is None else self.places[positions])
         states = []  # of the layers before each block, where they are asked for
-        for g1, b1, w_qkv, b_qkv, w_att, b_att, g2, b2, w_up, b_up, w_down, b_down, keys, values in self.layers:
+        layers, out = self.passes[kind(n)]
+        for norm, norm_2, to_qkv, to_att, to_up, to_down, keys, values in layers:
             if hidden:
                 states.append(x)
-            qkv = torch.addmm(b_qkv, F.layer_norm(x, shape, g1, b1, self.eps), w_qkv).view(n, 3, self.heads, -1)
+            qkv = to_qkv(F.layer_norm(x, shape, *norm, self.eps)).view(n, 3, self.heads, -1)
             q, k, v = qkv.permute(1, 2, 0, 3)
             keys[:, start:end], values[:, start:end] = k, v
             a = F.scaled_dot_product_attention(q[None], keys[None, :, :end], values[None, :, :end], attn_mask=bias)
-            x = x + torch.addmm(b_att, a[0].transpose(0, 1).reshape(n, -1), w_att)
-            up = F.gelu(torch.addmm(b_up, F.layer_norm(x, shape, g2, b2, self.eps), w_up), approximate=self.gelu)
-            x = x + torch.addmm(b_down, up, w_down)
+            x = x + to_att(a[0].transpose(0, 1).reshape(n, -1))
+            x = x + to_down(F.gelu(to_up(F.layer_norm(x, shape, *norm_2, self.eps)), approximate=self.gelu))
         self.length, self.calls = end, self.calls + 1
         last = F.layer_norm(x if hidden else x[n - wanted:], shape, *self.out_norm, self.eps)
         self.hidden = torch.cat([(*states, last)[layer] for layer in hidden], dim=-1) if hidden else None
-        return F.linear(last[-wanted:], *self.out)
+        return out(last[-wanted:])
 
     def keep(self, prefix: int, slots: list[int]) -> None:
         """See `CachedModel.keep`."""

@@ -1,4 +1,6 @@
 """A lean forward pass for Llama: the model's own layers, packed or not, a preallocated cache, and nothing else in between."""
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -13,12 +15,31 @@ from transformers.models.llama.modeling_llama import (
     LlamaRotaryEmbedding,
 )
 
+from .made import made_once
 from .masking import bias_of
 from .packed import PackedLinear
+from .products import Product, Products, kind
 from .untouched import is_untouched
 
 PARTS = {LlamaForCausalLM, LlamaModel, LlamaDecoderLayer, LlamaAttention, LlamaMLP, LlamaRMSNorm, LlamaRotaryEmbedding, nn.Linear,
          PackedLinear, nn.Embedding, nn.ModuleList, type(ACT2FN["silu"])}
+
+
+def _together(x: torch.Tensor, layers: tuple[nn.Module, ...]) -> torch.Tensor:
+    return torch.cat([layer.forward(x) for layer in layers], dim=-1)
+
+
+def _products(model: LlamaForCausalLM, joined: list[tuple[nn.Module, ...]]) -> Products:
+    """The products with `joined` layers of `model`: those that read the same are one where their weights lie in half precision."""
+    stored = [part[0].forward if len(part) == 1 else functools.partial(_together, layers=part) for part in joined]
+    if any(type(layer) is PackedLinear for part in joined for layer in part):
+        return Products(stored, [])
+
+    def make() -> Products:
+        weights = [[layer.weight for layer in part] for part in joined]
+        biases = [[layer.bias for layer in part if layer.bias is not None] for part in joined]
+        return Products(stored, [(torch.cat(weight), torch.cat(bias) if bias else None) for weight, bias in zip(weights, biases)])
+    return made_once(model, [weight for part in joined for layer in part for weight in layer.parameters()], make)
 
 
 class LeanLlama:
@@ -46,17 +67,23 @@ class LeanLlama:
         config, body = model.config, model.model
         self.shared, self.groups, self.size = config.num_key_value_heads, config.num_attention_heads, config.head_dim
         self.groups //= self.shared  # queries that look at one head of keys and values
-        self.tokens, self.norm, self.out = body.embed_tokens.weight, body.norm, model.lm_head.forward
+        self.tokens, self.norm = body.embed_tokens.weight, body.norm
         angles = torch.outer(torch.arange(capacity, dtype=torch.float32), body.rotary_emb.inv_freq.float())[:, None]
         self.cos = torch.cat([angles, angles], dim=-1).cos()
         self.sin = torch.cat([-angles, angles], dim=-1).sin()  # signs of the turn included
         layers = body.layers[:config.num_hidden_layers]
         shape = (len(layers), self.shared, capacity, self.size)
         self.keys, self.values = (torch.empty(shape, dtype=model.dtype) for _ in range(2))
-        self.layers = [(b.input_layernorm, b.self_attn.q_proj.forward, b.self_attn.k_proj.forward, b.self_attn.v_proj.forward,
-                        b.self_attn.o_proj.forward, b.self_attn.scaling, b.post_attention_layernorm, b.mlp.gate_proj.forward,
-                        b.mlp.up_proj.forward, b.mlp.down_proj.forward, k, v) for b, k, v in zip(layers, self.keys, self.values)]
+        joined = [part for b in layers for part in (
+            (b.self_attn.q_proj, b.self_attn.k_proj, b.self_attn.v_proj), (b.self_attn.o_proj,),
+            (b.mlp.gate_proj, b.mlp.up_proj), (b.mlp.down_proj,))] + [(model.lm_head,)]
+        self.passes = [(self._layers(layers, every), out) for *every, out in _products(model, joined).by_width()]
         self.length, self.calls, self.hidden = 0, 0, None
+
+    def _layers(self, layers: nn.ModuleList, products: list[Product]) -> list[tuple]:
+        """What a pass reads in each of `layers`: norms, the scale of scores, the four products, the cache."""
+        return [(b.input_layernorm, b.post_attention_layernorm, b.self_attn.scaling, *four, keys, values)
+                for b, four, keys, values in zip(layers, zip(*[iter(products)] * 4), self.keys, self.values)]
 
     def _normed(self, x: torch.Tensor, norm: LlamaRMSNorm) -> torch.Tensor:
         return F.rms_norm(x, x.shape[-1:], norm.weight, norm.variance_epsilon)
@@ -73,23 +100,24 @@ class LeanLlama:
         places = slice(start, end) if positions is None else positions
         x, cos, sin, half = self.tokens[tokens], self.cos[places], self.sin[places], self.size // 2
         states = []  # in front of each layer, where they are asked for
-        for norm, to_q, to_k, to_v, to_out, scale, norm_2, to_gate, to_up, to_down, keys, values in self.layers:
+        layers, out = self.passes[kind(n)]
+        for norm, norm_2, scale, to_qkv, to_out, to_up, to_down, keys, values in layers:
             if hidden:
                 states.append(x)
-            y = self._normed(x, norm)
-            qk = torch.cat([to_q(y), to_k(y)], dim=-1).view(n, -1, self.size)
+            qkv = to_qkv(self._normed(x, norm)).view(n, -1, self.size)
+            qk, v = qkv[:, :-self.shared], qkv[:, -self.shared:]
             qk = torch.addcmul(qk * cos, qk.roll(half, -1), sin)
-            keys[:, start:end], values[:, start:end] = qk[:, -self.shared:].transpose(0, 1), to_v(y).view(n, -1, self.size).transpose(0, 1)
+            keys[:, start:end], values[:, start:end] = qk[:, -self.shared:].transpose(0, 1), v.transpose(0, 1)
             q = qk[:, :-self.shared].view(n, self.shared, self.groups, self.size).permute(1, 2, 0, 3).reshape(self.shared, -1, self.size)
             a = F.scaled_dot_product_attention(q[None], keys[None, :, :end], values[None, :, :end], attn_mask=bias, scale=scale)
             a = a.view(self.shared, self.groups, n, self.size).permute(2, 0, 1, 3).reshape(n, -1)
             x = x + to_out(a)
-            y = self._normed(x, norm_2)
-            x = x + to_down(F.silu(to_gate(y)) * to_up(y))
+            gate, up = to_up(self._normed(x, norm_2)).chunk(2, dim=-1)
+            x = x + to_down(F.silu(gate) * up)
         self.length, self.calls = end, self.calls + 1
         last = self._normed(x if hidden else x[n - wanted:], self.norm)
         self.hidden = torch.cat([(*states, last)[layer] for layer in hidden], dim=-1) if hidden else None
-        return self.out(last[-wanted:])
+        return out(last[-wanted:])
 
     def keep(self, prefix: int, slots: list[int]) -> None:
         """See `CachedModel.keep`."""

@@ -132,7 +132,7 @@ def test_without_a_table_of_embeddings_the_lean_pass_is_the_same(make, monkeypat
     with_table = make(LeanEagle)
     monkeypatch.setattr("specdec_utils.run.eagle.TABLE_LIMIT", 0)
     without = make(LeanEagle)
-    assert with_table.folded.table is not None and without.folded.table is None
+    assert with_table.arranged.table is not None and without.arranged.table is None
     close(without.read(FEATURES, TOKENS, 9), with_table.read(FEATURES, TOKENS, 9))
 
 

@@ -3,7 +3,6 @@ import inspect
 
 import pytest
 import torch
-import torch.nn.functional as F
 import transformers
 from torch import nn
 
@@ -20,7 +19,7 @@ from specdec_utils import (
     pack,
     verify_tree,
 )
-from specdec_utils.run.masking import bias_of
+from specdec_utils.run import lean_llama
 
 IDS = [4, 9, 2, 9, 17]
 TREE = TokenTree.from_branches([[1, 5, 8], [1, 6], [2, 7, 3]])  # nodes: 1 5 8 6 2 7 3
@@ -134,7 +133,7 @@ FAULTS = {
     "queries grouped across heads": ("view(n, self.shared, self.groups, self.size).permute(1, 2, 0, 3)",
                                      "view(n, self.groups, self.shared, self.size).permute(2, 1, 0, 3)"),
     "eps forgotten": ("norm.variance_epsilon", "1e-6"),
-    "no gate": ("F.silu(to_gate(y)) * to_up(y)", "F.silu(to_up(y))"),
+    "no gate": ("F.silu(gate) * up", "F.silu(up)"),
     "siblings see each other": ("bias_of(mask, ", "bias_of(None, "),
     "no residual": ("x = x + to_out(a)", "x = to_out(a)"),
     "last norm forgotten": ("last = self._normed(x if hidden else x[n - wanted:], self.norm)", "last = x if hidden else x[n - wanted:]"),
@@ -145,7 +144,7 @@ FAULTS = {
 def test_a_fault_in_the_pass_is_noticed(fault):
     source, (right, wrong) = inspect.getsource(LeanLlama), FAULTS[fault]
     assert source.count(right) == 1
-    scope = {"torch": torch, "F": F, "LlamaForCausalLM": None, "LlamaRMSNorm": None, "bias_of": bias_of}
+    scope = dict(vars(lean_llama))
     exec(source.replace(right, wrong), scope)
     model = llama(rms_norm_eps=0.3)
     def says(runner):
