@@ -153,7 +153,15 @@ class _Samples:
                          {method: _robust_mean(*zip(*found)) for method, found in self.beside.items()},
                          {method: statistics.median(found) for method, found in self.start.items()},
                          statistics.mean(decoding or [0]), torch.get_num_threads(), costs["eagle"],
-                         {way: trust.counts for way, trust in self.trust.items()})
+                         {way: trust.counts for way, trust in self.trust.items()}, self._unrest())
+
+    def _unrest(self) -> float:
+        """See `PassTimes`; 1.0 where too few passes tell."""
+        found = [spent for n, _, spent in self.passes["verifier"].get("alone", []) if n == 1]
+        if len(found) < FEW:
+            return 1.0
+        low, _, high = statistics.quantiles(found)
+        return high / low
 
 
 def timed_arms(pair: ModelPair, cfg: Cfg) -> list[tuple[str, Cfg]]:

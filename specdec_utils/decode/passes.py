@@ -83,7 +83,8 @@ class PassTimes:
     of the processor's cache. drafter, eagle: "prompt"; "first" of a draft, after the verifier's pass; "next", after another of
     the same draft. beside: method -> (a step, drafting at all, a node, a level), what a step takes beside its passes, Medusa heads
     included. start: method -> before the first step. judged: way of drafting -> how often its tokens were kept (see `price.Trust`);
-    from `calibrate` only. context: tokens before a pass, on average. threads: torch's.
+    from `calibrate` only. context: tokens before a pass, on average. threads: torch's. unrest: how far single-token passes of the
+    verifier, which ought to take the same, were apart: the third quartile of their seconds over the first.
     """
 
     verifier: dict[str, PassCost]
@@ -94,6 +95,7 @@ class PassTimes:
     threads: int
     eagle: dict[str, PassCost] = field(default_factory=dict)
     judged: dict[str, dict[str, list[list[int]]]] = field(default_factory=dict)
+    unrest: float = 1.0
 
     @functools.cached_property
     def tables(self) -> dict:

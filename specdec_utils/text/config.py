@@ -33,23 +33,22 @@ class Cfg:
     repetition_penalty (> 0) and no_repeat_ngram_size act on the verifier as they do in `transformers`; at their defaults, 1 and
     0, what the verifier's generation_config says about them holds.
     topk_branch: branches a step. draft_span: tokens a branch. To method "auto" both are upper limits, and a draft_span that is left
-    at its default is none. do_sample: write what the verifier samples (at temperature
-    and top_p) in place of its greedy text. seed: each run draws from a generator of its own, seeded with it; torch's global
-    random numbers are neither read nor moved. debug: keep the verifier's full distribution at every node in the records, and
-    print each step.
+    at its default is none. do_sample: write what the verifier samples (at temperature and top_p) in place of its greedy text.
+    seed: each run draws from a generator of its own, seeded with it; torch's global random numbers are neither read nor moved.
+    debug: keep the verifier's full distribution at every node in the records, and print each step.
 
     Whatever else the verifier's generation_config asks for is honoured in every method, at each node of a tree behind its own
     path, or refused in one sentence when a run begins (see `processors.check_settings`).
 
     draft: how the drafter's tokens are found. "branches": first tokens drawn without replacement, each continued greedily,
     as in the original notebook. "paths": `topk_branch` independent samples of the drafter. "top": at each depth the
-    `topk_branch` most probable continuations, nothing drawn. "auto": "top" for methods "tree" and "eagle" with a greedy verifier,
-    else "branches". acceptance: the rule of `accept.RULES` that judges a sampled run; "auto" takes the one that fits the draft
-    and is the only choice that cannot be wrong; "typical_lossy" is not exact. adaptive_span: let the span follow the
-    acceptance seen so far, from 1 to twice draft_span. draft_confidence: draft no further where the drafter's probability of
-    the whole path would fall below it (in [0, 1)). lookup_first: with methods "tree" and "eagle", where the last so many tokens
-    stood in the text before, take what followed them as the draft and leave the drafter alone (0 = off). lean: take the lean forward
-    pass for models that it knows.
+    `topk_branch` most probable continuations, nothing drawn. "auto": "top" for methods "tree", "eagle" and "auto" with a greedy
+    verifier, else "branches", and for method "auto" a single one of the "paths". acceptance: the rule of `accept.RULES` that
+    judges a sampled run; "auto" takes the one that fits the draft and is the only choice that cannot be wrong; "typical_lossy"
+    is not exact. adaptive_span: let the span follow the acceptance seen so far, from 1 to twice draft_span. draft_confidence:
+    draft no further where the drafter's probability of the whole path would fall below it (in [0, 1)). lookup_first: with
+    methods "tree" and "eagle", where the last so many tokens stood in the text before, take what followed them as the draft and
+    leave the drafter alone (0 = off). lean: take the lean forward pass for models that it knows.
 
     Raises ValueError naming the field, the value and the range.
     """

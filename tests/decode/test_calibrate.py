@@ -1,11 +1,15 @@
 """Calibrate: what is measured, how long it is kept, and what a file of it must match."""
 import json
+import random
+from dataclasses import replace
 
 import pytest
 import torch
+from machines import invented
 
 from specdec_utils import Cfg, ModelPair, PassTimes, calibrate, generate
 from specdec_utils.decode import calibrate as module
+from specdec_utils.decode.pass_times import PassTimer
 from specdec_utils.decode.passes import known_times
 from specdec_utils.decode.price import CENTRES
 
@@ -16,7 +20,6 @@ CFG = Cfg(max_new_tokens=8)
 def measured(monkeypatch):
     """A list that grows by a pair whenever one is measured, which then takes no time."""
     pairs = []
-    from machines import invented
 
     def measure(pair, cfg, progress):
         pairs.append(pair)
@@ -83,6 +86,29 @@ def test_a_file_that_holds_something_else_is_left_alone_and_named(measured, rand
     with pytest.raises(ValueError, match="notes.txt holds no calibration: name another file, or delete it."):
         calibrate(ModelPair(None, random_model(3)), file=file)
     assert file.read_text() == content and not measured
+
+
+@pytest.mark.parametrize("unrests, kept, written", [([1.1], 1.1, True), ([1.6, 1.2], 1.2, True), ([1.7, 9.0], 1.7, False), ([9.0, 1.7], 1.7, False)])
+def test_a_busy_machine_is_measured_once_more_and_the_calmer_result_taken(monkeypatch, random_model, tmp_path, unrests, kept, written):
+    found = iter([replace(invented(), unrest=unrest) for unrest in unrests])
+    monkeypatch.setattr(module, "_measure", lambda *of: next(found))
+    pair, file = ModelPair(None, random_model(3)), tmp_path / "times.json"
+    assert calibrate(pair, file=file).unrest == known_times(pair, CFG).unrest == kept
+    assert file.exists() == written and next(found, None) is None
+
+
+@pytest.mark.parametrize("disturbed", [0.0, 0.5])
+def test_unrest_tells_a_busy_machine_from_an_idle_one(monkeypatch, random_model, disturbed):
+    clock, chance = [0.0], random.Random(1)
+
+    def tick():  # a second from one look at the clock to the next, and 20 where something else runs
+        clock[0] += 20.0 if chance.random() < disturbed else 1.0
+        return clock[0]
+    monkeypatch.setattr("specdec_utils.decode.pass_times.time.perf_counter", tick)
+    timer = PassTimer(ModelPair(None, random_model(3)), [torch.tensor([[5, 6, 7]])], CFG, [("greedy", Cfg(max_new_tokens=40))])
+    for _ in range(timer.turns):
+        timer.take()
+    assert (timer.fit().unrest > module.CALM) == (disturbed > 0)
 
 
 def test_a_file_that_cannot_be_written_is_one_sentence(measured, random_model, tmp_path):

@@ -16,7 +16,7 @@ from .base import Drafter
 from .eagle import Eagle
 from .heads import Heads
 from .lookup import LONGEST, find_match
-from .small_model import LAWS, SmallModel
+from .small_model import LAWS, SmallModel, draft_way
 
 PARTS: dict[str, type[Drafter]] = {"eagle": Eagle, "drafter": SmallModel, "heads": Heads}
 MOST = 16  # levels of a draft where nobody has set a limit
@@ -72,9 +72,7 @@ class Auto(Drafter):
     @classmethod
     def way(cls, cfg: Cfg) -> str:
         """`cfg.draft` with "auto" resolved."""
-        if cfg.draft != "auto":
-            return cfg.draft
-        return "paths" if cfg.do_sample else "top"
+        return draft_way(cfg, "paths")
 
     @classmethod
     def laws(cls, cfg: Cfg) -> set[str]:

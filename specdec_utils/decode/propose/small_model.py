@@ -66,6 +66,13 @@ def _fill_top(tree: TokenTree, nodes: list[int], rows: torch.Tensor, cfg: Cfg, g
     return fresh
 
 
+def draft_way(cfg: Cfg, sampling: str) -> str:
+    """`cfg.draft` with "auto" resolved: "top" with a greedy verifier, else `sampling`."""
+    if cfg.draft != "auto":
+        return cfg.draft
+    return sampling if cfg.do_sample else "top"
+
+
 FILL = {"branches": _fill_branches, "paths": _fill_paths, "top": _fill_top}
 
 
@@ -125,9 +132,7 @@ class SmallModel(Drafter):
     @classmethod
     def way(cls, cfg: Cfg) -> str:
         """`cfg.draft` with "auto" resolved."""
-        if cfg.draft != "auto":
-            return cfg.draft
-        return "branches" if cfg.do_sample else "top"
+        return draft_way(cfg, "branches")
 
     @classmethod
     def laws(cls, cfg: Cfg) -> set[str]:
