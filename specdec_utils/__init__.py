@@ -3,6 +3,7 @@ from types import ModuleType as _ModuleType
 
 from .decode.accept import RULES, accept_greedy, accept_sampled, accept_until_mismatch, score_branch
 from .decode.advance import generate, greedy_generate, medusa_generate
+from .decode.batch import Batch, generate_batch
 from .decode.calibrate import calibrate
 from .decode.methods import METHODS, methods_of
 from .decode.original import count_calls, medusa_step
