@@ -161,15 +161,16 @@ def test_weights_changed_in_place_are_seen_by_the_next_run_in_half_precision(hal
 
 @needs_half
 def test_eagle_drafter_in_half_precision_equals_the_plain_one(halves_win, random_eagle):
-    drafter = random_eagle().half().float()
-    drafter.eval()
+    drafter = random_eagle()
+    for weight in drafter.parameters():
+        weight.data = weight.data.half().float()
     embeddings, features = weights_in_half(drafter.vocab_size, drafter.width), weights_in_half(9, drafter.fc.in_features, seed=1)
     lean, plain = LeanEagle(drafter, embeddings, 64), CachedEagle(drafter, embeddings, 64)
     assert "_in_half" in str(lean.products[1][0])
     for runner in (lean, plain):
         runner.said = [runner.read(features[:4], IDS[:4], 2), runner.draft(runner.outputs[-1:], [3]), runner.read(features[4:5], [6])]
     for one, other in zip(lean.said, plain.said):
-        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-5)
+        torch.testing.assert_close(one, other, atol=5e-5, rtol=1e-5)
 
 
 @needs_half
