@@ -1,9 +1,9 @@
-"""`python -m specdec_utils`: a first look (`shell.demo`); `python -m specdec_utils bench`: the benchmark (`shell.bench`)."""
+"""`python -m specdec_utils`: a first look (`shell.demo`); and what has a name of its own: `bench`, `grade`."""
 import sys
 
-from .shell import bench, demo
+from .shell import bench, demo, grade
 
-COMMANDS = {"bench": bench.main}
+COMMANDS = {"bench": bench.main, "grade": grade.main}
 
 
 def main(argv: list[str] | None = None) -> int:
