@@ -1,9 +1,9 @@
-"""`python -m specdec_utils`: a first look (`shell.demo`); and what has a name of its own: `bench`, `grade`."""
+"""`python -m specdec_utils`: a first look (`shell.demo`); and what has a name of its own: `bench`, `grade`, `student`."""
 import sys
 
-from .shell import bench, demo, grade
+from .shell import bench, demo, grade, student
 
-COMMANDS = {"bench": bench.main, "grade": grade.main}
+COMMANDS = {"bench": bench.main, "grade": grade.main, "student": student.main}
 
 
 def main(argv: list[str] | None = None) -> int:
