@@ -11,7 +11,8 @@ FOLDED = " Its solution is folded."  # what notebook 00 promises
 def without_solutions(text: str, hints: bool = True) -> str:
     """The notebook file `text` without the cells that hold a solution and, if `hints` is False, without those that hold a hint.
 
-    All else but the sentence that promises solutions stays as it is, byte for byte. Raises ValueError for a notebook in which a solution stands in another cell.
+    All else but the sentence that promises solutions stays as it is, byte for byte.
+    Raises ValueError for a notebook in which a solution stands in another cell.
     """
     notebook = json.loads(text)
 
