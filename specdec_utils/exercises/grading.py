@@ -104,10 +104,13 @@ def _work(pipe, folder: str, name: str, answer: Answer) -> None:
     own = os.getpid()
     names = {"__name__": "__main__", "__builtins__": builtins, "display": lambda *things, **options: None}
     exec("import torch\nfrom specdec_utils import *\ntorch.set_num_threads(1)", names)
+    statements = needed(answer)
+    if "pair" in _used([*_statements(answer.source), *statements]):
+        exec('pair = load_pair("stories", device="cpu")', names)
     _fence_in(folder)
     pipe.send_bytes(b"begun")
     try:
-        verdict = grade_source(name, answer, names)
+        verdict = _judged(name, answer.source, statements, names)
     except BaseException as error:  # SystemExit and KeyboardInterrupt too
         verdict = Verdict("crashed", _last_line(error))
     if os.getpid() == own:  # and no fork of the answer's: only one may speak
@@ -133,11 +136,10 @@ def _fence_in(folder: str) -> None:
             resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
-def grade_source(name: str, answer: Answer, names: dict) -> Verdict:
-    """Run the cell and judge what it passes to `check`, or, where that line is gone, the last function that it defines.
+def _judged(name: str, source: str, statements: list[ast.stmt], names: dict) -> Verdict:
+    """Run `statements`, then the cell, and judge what it passes to `check`, or, where that line is gone, its last function.
 
-    `names` holds what an answer may rely on beside the imports above it: torch, the package's public names; here the bundled
-    `pair` is added where the cell mentions it.
+    `names` holds what an answer may rely on besides: torch, the package's public names, the bundled `pair` where it is used.
     """
     handed_in: dict[str, Callable] = {}
 
@@ -146,13 +148,11 @@ def grade_source(name: str, answer: Answer, names: dict) -> Verdict:
         return False
 
     sys.modules[__package__].check = check  # what an import in the notebook finds as well
-    if re.search(r"\bpair\b", answer.source):
-        exec('pair = load_pair("stories", device="cpu")', names)
-    for statement in needed(answer):
+    for statement in statements:
         with contextlib.suppress(Exception):
             exec(compile(ast.Module([statement], []), "<above>", "exec"), names)
     names["check"] = check
-    source, error = _python_of(answer.source), None
+    source, error = _python_of(source), None
     try:
         exec("torch.manual_seed(0)", names)
         exec(compile(source, f"<{name}>", "exec"), names)
@@ -182,7 +182,7 @@ def needed(answer: Answer) -> list[ast.stmt]:
 def _statements(source: str) -> list[ast.stmt]:
     try:
         return ast.parse(_python_of(source)).body
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
 
 

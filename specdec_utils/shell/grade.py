@@ -2,6 +2,7 @@
 import argparse
 import csv
 import os
+import sys
 from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
@@ -46,9 +47,11 @@ def main(argv: list[str]) -> int:
     files = notebook_files(args.notebooks)
     if not files:
         raise ValueError(f"There is no notebook in {', '.join(map(str, args.notebooks))}.")
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Greek letters is no reason to stop
     named = dict(zip(labels(files), files))
     wide, counts = max(map(len, named)), Counter()
-    with nullcontext() if args.csv is None else args.csv.open("w", newline="", encoding="utf-8") as table:
+    with nullcontext() if args.csv is None else args.csv.open("w", newline="", encoding="utf-8", errors="replace") as table:
         writer = csv.writer(table) if table else None
         if writer:
             writer.writerow(COLUMNS)

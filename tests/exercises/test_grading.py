@@ -3,10 +3,11 @@ import ast
 import copy
 import csv
 import json
+import re
 import sys
 
 import pytest
-from notebook_rules import NOTEBOOKS, course_metadata, read
+from notebook_rules import NOTEBOOKS, course_metadata, notebook_paths, read
 
 from specdec_utils.__main__ import main
 from specdec_utils.exercises import exercise_names
@@ -121,6 +122,9 @@ SPOILED = {  # kind -> (spoiler, outcome of the first exercise, what its sentenc
     "broken-imports": (broken_imports, "passed", ""),
     "breaks-the-package": (body("import torch, specdec_utils.exercises as e", "e.CHECKS.clear()", "torch.set_num_threads = None"),
                            "passed", ""),
+    "uses-pair": (answer("def tokens_added(accepted, mismatched):\n    assert pair.tokenizer\n    return len(accepted) + mismatched" + CHECK),
+                  "passed", ""),
+    "very-deep": (answer("x = " + "(" * 5000 + ")" * 5000 + "\n" + RIGHT + CHECK), "crashed", ""),
     "writes-files": (body("open('mine.txt', 'w').write('x')"), "passed", ""),
     "magic": (answer("%%time\n!ls\n" + RIGHT + CHECK), "passed", ""),
     "list-of-lines": (answer((RIGHT + CHECK).splitlines(keepends=True)), "passed", ""),
@@ -193,6 +197,22 @@ def test_what_is_no_notebook_of_ours_is_one_sentence(table, kind):
 
 def test_a_file_that_is_not_there_is_a_row(table):
     assert table["gone", "-"]["outcome"] == "unreadable" and "No such file" in table["gone", "-"]["sentence"]
+
+
+def test_the_solutions_of_every_notebook_pass(tmp_path):
+    for path in notebook_paths():
+        notebook = json.loads(path.read_text("utf-8"))
+        solutions = {cell["metadata"].get("specdec", {}).get("solution"): "".join(cell["source"]) for cell in notebook["cells"]}
+        for cell in notebook["cells"]:
+            name = cell["metadata"].get("specdec", {}).get("exercise")
+            if name:
+                line = next(line for line in cell["source"] if "check(" in line)
+                cell["source"] = "\n".join([*re.findall(r"(?s)```python\n(.*?)```", solutions[name]), line])
+        (tmp_path / path.name).write_text(json.dumps(notebook), "utf-8")
+    assert main(["grade", str(tmp_path), "--csv", str(tmp_path / "grades.csv")]) == 0
+    with (tmp_path / "grades.csv").open(newline="", encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) >= 40 and [row for row in rows if row["outcome"] != "passed"] == []
 
 
 def test_every_exercise_of_the_course_is_known_by_its_number():
