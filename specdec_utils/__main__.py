@@ -1,9 +1,9 @@
-"""`python -m specdec_utils`: a first look (`shell.demo`); `python -m specdec_utils bench`: the benchmark (`shell.bench`)."""
+"""`python -m specdec_utils`: a first look (`shell.demo`); and what has a name of its own: `bench`, `grade`, `student`, `wheelhouse`."""
 import sys
 
-from .shell import bench, demo
+from .shell import bench, demo, grade, student, wheelhouse
 
-COMMANDS = {"bench": bench.main}
+COMMANDS = {"bench": bench.main, "grade": grade.main, "student": student.main, "wheelhouse": wheelhouse.main}
 
 
 def main(argv: list[str] | None = None) -> int:
