@@ -1,0 +1,89 @@
+// What lets a stored output work without a kernel: frames to step through, or fields that compute. Each output carries its own
+// copy, finds its place by its key, and makes its controls itself, so that nothing dead is left where scripts are off.
+const STYLE = `.specdec-twin{--specdec-ink:currentcolor;--specdec-paper:transparent;--specdec-head:#8c8c8c26;--specdec-line:#8c8c8c66;
+--specdec-lit:#e69f0033;position:relative}
+.specdec-bar{display:flex;flex-wrap:wrap;gap:6px;align-items:center;margin:4px 0}
+.specdec-bar button,.specdec-bar input,.specdec-bar select{font:inherit;color:inherit;background:transparent;border:1px solid currentcolor;
+border-radius:4px;padding:2px 10px;min-height:28px;max-width:100%;box-sizing:border-box}
+.specdec-bar input{width:6.5em}.specdec-bar option{color:#1a1a1a;background:#fff}.specdec-bar button{cursor:pointer}
+.specdec-bar [aria-disabled=true]{opacity:.45;cursor:default}
+.specdec-twin :focus-visible{outline:3px solid #0072b2;outline-offset:2px}
+.specdec-frame{overflow-x:auto;padding:3px}.specdec-frame>*{overflow-x:visible!important;padding:0!important}
+.specdec-said{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}`;
+
+function make(tag, attributes, ...inside) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...inside);
+  return made;
+}
+
+function button(name, tip, act) {
+  const made = make("button", {type: "button", title: tip}, name);
+  made.addEventListener("click", () => made.getAttribute("aria-disabled") === "true" || act());
+  return made;
+}
+
+function choice(options) {
+  return make("select", {}, ...options.map((option, i) => make("option", {value: i}, option)));
+}
+
+// Every place with this key that does not work yet becomes a panel: controls above, what `draw` is given below, and its headline
+// told to screen readers. `build(draw)` returns the controls, and what to do first.
+function live(key, name, build) {
+  for (const root of document.querySelectorAll(`[data-specdec="${key}"]:not([data-live])`)) {
+    const frame = root.firstElementChild, said = make("div", {class: "specdec-said", role: "status"});
+    const {controls, begin} = build(markup => {
+      frame.innerHTML = markup;
+      said.textContent = frame.querySelector("b").textContent;
+    }, root, frame);
+    for (const [name_, value] of Object.entries({"data-live": "", "data-lm-suppress-shortcuts": "", role: "group", "aria-label": name}))
+      root.setAttribute(name_, value);
+    for (const [name_, value] of Object.entries({class: "specdec-frame", tabindex: 0, role: "group", "aria-label": `${name}, shown`}))
+      frame.setAttribute(name_, value);
+    root.prepend(make("style", {}, STYLE), make("div", {class: "specdec-bar"}, ...controls), said);
+    begin();
+  }
+}
+
+// Step through frames. Each is an edit of the one before it: [place, pieces dropped, pieces put there], pieces by their numbers.
+function steps({key, name, first, label, unit, names, parts, edits}) {
+  const pieces = [];
+  const frames = edits.map(changes => {
+    for (const [at, drop, add] of changes) pieces.splice(at, drop, ...add);
+    return pieces.map(i => parts[i]).join("");
+  });
+  const last = first + frames.length - 1;
+  live(key, name, (draw, root, frame) => {
+    let now, timer = 0;
+    const back = button("Back", `One ${unit} back`, () => move(now - 1));
+    const step = button("Step", `Show the next ${unit}`, () => move(now + 1));
+    const play = button("Play", "Go on by itself, or stop", () => timer ? move(now) : go());
+    const reset = button("Reset", "Back to the first frame", () => move(first));
+    const field = names.length ? choice(names) : make("input", {type: "number", min: first, max: last, step: 1});
+    const number = () => names.length ? first + field.selectedIndex : Math.round(field.valueAsNumber);
+
+    function show(wanted) {
+      now = Math.min(Math.max(wanted, first), last);
+      if (names.length) field.selectedIndex = now - first; else field.value = now;
+      draw(frames[now - first]);
+      if (now === last) stop();
+      for (const one of [back, reset]) one.setAttribute("aria-disabled", now === first);
+      for (const one of [step, play]) one.setAttribute("aria-disabled", now === last);
+      play.textContent = timer ? "Stop" : "Play";
+    }
+    function stop() { clearInterval(timer); timer = 0; }
+    function move(to) { stop(); show(to); }
+    function go() { timer = setInterval(() => show(now + 1), 800); show(now); }
+
+    field.addEventListener("change", () => move(Number.isNaN(number()) ? now : number()));
+    root.addEventListener("keydown", event => {
+      const to = {ArrowLeft: now - 1, ArrowRight: now + 1, Home: first, End: last}[event.key];
+      if (to === undefined || event.ctrlKey || event.altKey || event.metaKey || [field, frame].includes(event.target)) return;
+      event.preventDefault();
+      move(to);
+    });
+    const controls = [back, step, play, reset, make("label", {}, `${label} `, field), names.length ? "" : `of ${last}`];
+    return {controls, begin: () => show(first)};
+  });
+}
