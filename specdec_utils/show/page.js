@@ -87,3 +87,39 @@ function steps({key, name, first, label, unit, names, parts, edits}) {
     return {controls, begin: () => show(first)};
   });
 }
+
+// `template` with {name} replaced by the escaped value, and {#name}…{/name} by its inside once for each entry of that list.
+function fill(template, values) {
+  const escaped = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"};
+  return template.replace(/\{#(\w+)\}([^]*?)\{\/\1\}|\{(\w+)\}/g, (_, list, inside, one) => list
+    ? values[list].map(entry => fill(inside, {...values, ...entry})).join("") : String(values[one]).replace(/[&<>"']/g, c => escaped[c]));
+}
+
+// A number with so many digits, rounded as Python rounds: a tie goes to the even digit.
+function fixed(number, digits) {
+  const long = Math.abs(number).toFixed(60), cut = long.indexOf(".") + (digits ? 1 + digits : 0), down = long.slice(0, cut);
+  const even = /^\.?50*$/.test(long.slice(cut)) && "02468".includes(down.at(-1));
+  return even ? (number < 0 ? "-" : "") + down : number.toFixed(digits);
+}
+
+// Fields, and under them `template` filled with what `compute(state, given)` makes of their values.
+function explore({key, name, fields, template, given}, compute) {
+  live(key, name, draw => {
+    const made = fields.map(({options, min, max, step}) => options ? choice(options) : make("input", {type: "number", min, max, step}));
+    let state;
+    const put = values => {
+      state = values;
+      made.forEach((field, i) => fields[i].options ? field.selectedIndex = fields[i].options.indexOf(state[i]) : field.value = state[i]);
+      draw(fill(template, compute(state, given)));
+    };
+    const read = (field, i) => {
+      if (fields[i].options) return fields[i].options[field.selectedIndex];
+      const {min, max, step} = fields[i], number = field.valueAsNumber;
+      return Number.isNaN(number) ? state[i] : Math.min(Math.max(step === 1 ? Math.round(number) : number, min), max);
+    };
+    made.forEach(field => field.addEventListener("change", () => put(made.map(read))));
+    const labelled = made.map((field, i) => make("label", {}, `${fields[i].label} `, field));
+    const first = fields.map(field => field.value), reset = button("Reset", "Back to the first state", () => put(first));
+    return {controls: [...labelled, reset], begin: () => put(first)};
+  });
+}
