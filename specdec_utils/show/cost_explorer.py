@@ -71,8 +71,8 @@ def _svg() -> str:
             f"{{#measured}}{diamond}{{/measured}}</svg>")
 
 
-TEMPLATE = (f'<div style="{CARD}line-height:1.7"><div><b style="{INK}background-color:{{color}}22;border:2px {{line}} {{color}};'
-            f'border-radius:4px;padding:2px 6px">{{verdict}}</b></div><div>{{sum}}</div>{_svg()}<div>{{rest}}</div>'
+TEMPLATE = (f'<div style="{CARD}line-height:1.7"><div><b style="{INK}display:inline-block;background-color:{{color}}22;'
+            f'border:2px {{line}} {{color}};border-radius:4px;padding:2px 6px">{{verdict}}</b></div><div>{{sum}}</div>{_svg()}<div>{{rest}}</div>'
             f"<div><small>{html.escape(LEGEND)}</small></div></div>")
 
 
@@ -164,6 +164,8 @@ class CostCard:
     def card(self) -> str:
         """The state as HTML, without fields."""
         return fill(TEMPLATE, self.values())
+
+    _repr_html_ = card
 
     def __repr__(self) -> str:
         given = f"alpha {self.alpha:.2f}, c {self.c:.2f}, gamma {self.gamma}, slope of v {self.slope:.3f}"

@@ -5,7 +5,7 @@ const STYLE = `.specdec-twin{--specdec-ink:currentcolor;--specdec-paper:transpar
 .specdec-bar{display:flex;flex-wrap:wrap;gap:6px;align-items:center;margin:4px 0}
 .specdec-bar button,.specdec-bar input,.specdec-bar select{font:inherit;color:inherit;background:transparent;border:1px solid currentcolor;
 border-radius:4px;padding:2px 10px;min-height:28px;max-width:100%;box-sizing:border-box}
-.specdec-bar input{width:6.5em}.specdec-bar option{color:#1a1a1a;background:#fff}.specdec-bar button{cursor:pointer}
+.specdec-bar input{width:6.5em}.specdec-row{flex-basis:100%}.specdec-bar option{color:#1a1a1a;background:#fff}.specdec-bar button{cursor:pointer}
 .specdec-bar [aria-disabled=true]{opacity:.45;cursor:default}
 .specdec-twin :focus-visible{outline:3px solid #0072b2;outline-offset:2px}
 .specdec-frame{overflow-x:auto;padding:3px}.specdec-frame>*{overflow-x:visible!important;padding:0!important}
@@ -118,7 +118,8 @@ function explore({key, name, fields, template, given}, compute) {
       return Number.isNaN(number) ? state[i] : Math.min(Math.max(step === 1 ? Math.round(number) : number, min), max);
     };
     made.forEach(field => field.addEventListener("change", () => put(made.map(read))));
-    const labelled = made.map((field, i) => make("label", {}, `${fields[i].label} `, field));
+    const labelled = made.flatMap((field, i) => [fields[i].row ? make("span", {class: "specdec-row"}) : "",
+      make("label", {}, `${fields[i].label} `, field)]);
     const first = fields.map(field => field.value), reset = button("Reset", "Back to the first state", () => put(first));
     return {controls: [...labelled, reset], begin: () => put(first)};
   });

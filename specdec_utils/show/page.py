@@ -59,8 +59,8 @@ def exploring(script: str, fields: Sequence[Mapping], template: str, given: Mapp
     """`fields` over `template`, filled in the page itself with what `script` computes; where scripts are off, it is `still`.
 
     script: the name NAME of a file NAME.js beside this one with a function `NAME_values(state, given)`, state being the values of the
-    fields. A field has a `label` and a `value`, and `options` or `min`, `max` and `step` (1 for whole numbers). `name` and `text` as in
-    `stepping`.
+    fields. A field has a `label` and a `value`, and `options` or `min`, `max` and `step` (1 for whole numbers); it may begin a `row`.
+    `name` and `text` as in `stepping`.
     """
     data = {"name": name, "fields": list(fields), "template": template, "given": dict(given)}
     return _scripted(still, "explore", data, ["page.js", f"{script}.js"], text, more=f", {script}_values")

@@ -97,7 +97,7 @@ def _event(generation: Generation, moment: Moment, fresh: bool, tokenizer) -> st
 
 
 def _bar(written: int, total: int) -> str:
-    return (f'<div style="width:12em;border:1px solid {VERIFY};height:8px"><div style="width:{100 * written / total:.0f}%;'
+    return (f'<div style="width:12em;max-width:100%;box-sizing:border-box;border:1px solid {VERIFY};height:10px"><div style="width:{100 * written / total:.0f}%;'
             f'height:8px;background-color:{VERIFY}"></div></div>')
 
 
@@ -125,7 +125,8 @@ def players_html(generations: Mapping[str, Generation], tokenizer, passes: int) 
         rows += f'<tr style="{PAPER}"><th scope="row" style="{CELL}">{name}</th>{cells}</tr>'
     return (f'<div style="{CARD}line-height:2">'
             f"<div><b>after {passes} verifier pass{'' if passes == 1 else 'es'}</b></div>"
-            '<table style="border-collapse:collapse;margin:6px 0;width:100%;table-layout:fixed"><colgroup><col style="width:11em">'
+            f'<table style="border-collapse:collapse;margin:6px 0;width:100%;min-width:{9 + 13 * len(columns)}em;table-layout:fixed">'
+            '<colgroup><col style="width:9em">'
             f'</colgroup><thead><tr style="{HEAD}"><td style="{CELL}"></td>{heads}</tr></thead>'
             f"<tbody>{rows}</tbody></table>"
             f"<div><small>{html.escape(LEGEND)}</small></div></div>")

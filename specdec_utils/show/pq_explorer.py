@@ -127,9 +127,9 @@ class PQTable:
         return fill(TEMPLATE, self.values())
 
     def _repr_html_(self) -> str:
-        numbers = [{"label": f"{name}({word})", "value": float(value), "min": 0, "max": MOST, "step": 0.05}
+        numbers = [{"label": f"{name}({word})", "value": float(value), "min": 0, "max": MOST, "step": 0.05, "row": word == self.words[0]}
                    for name, weights in (("p", self.given[0]), ("q", self.given[1])) for word, value in zip(self.words, weights)]
-        choice = {"label": "Drafts are", "value": self.draw, "options": list(CHOICES)}
+        choice = {"label": "Drafts are", "value": self.draw, "options": list(CHOICES), "row": True}
         drafts = {"label": "Drafts", "value": self.drafts, "min": 1, "max": 3, "step": 1}
         rules = {name: (rule.__name__, law.__name__, _is_lossy(name)) for name, (rule, law) in CHOICES.items()}
         given = {"words": self.words, "choices": rules, "bar": BAR, "signs": SIGNS, "looks": LOOKS}

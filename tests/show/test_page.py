@@ -1,32 +1,17 @@
 """Outputs that work in the page itself: their frames, their escaping, and that they are the same in every run."""
 import html
-import json
 import re
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stepping_pages import frames_of, given_data
 
 from specdec_utils.show.controls import Frames
 from specdec_utils.show.page import exploring, fill, folded, stepping
 
 PIECES = st.lists(st.sampled_from(["<b>", "</b>", "a", "<td>", "</td>", "ä ✓", "&lt;"]), max_size=12).map("".join)
-
-
-def given_data(page) -> dict:
-    """What the script of `page` is called with."""
-    return json.loads(re.search(r'\n\}\n(?:steps|explore)\((\{"key".*\})(?:, \w+)?\);\n\}\)\(\);</script>$', page.markup)[1])
-
-
-def frames_of(data: dict) -> list[str]:
-    """The frames as the script puts them together."""
-    pieces, frames = [], []
-    for changes in data["edits"]:
-        for at, drop, add in changes:
-            pieces[at:at + drop] = add
-        frames.append("".join(data["parts"][number] for number in pieces))
-    return frames
 
 
 def numbered(drawn: list[str], **options) -> Frames:
