@@ -72,7 +72,8 @@ def _svg() -> str:
 
 
 TEMPLATE = (f'<div style="{CARD}line-height:1.7"><div><b style="{INK}display:inline-block;background-color:{{color}}22;'
-            f'border:2px {{line}} {{color}};border-radius:4px;padding:2px 6px">{{verdict}}</b></div><div>{{sum}}</div>{_svg()}<div>{{rest}}</div>'
+            f'border:2px {{line}} {{color}};border-radius:4px;padding:2px 6px">{{verdict}}</b></div>'
+            f"<div>{{sum}}</div>{_svg()}<div>{{rest}}</div>"
             f"<div><small>{html.escape(LEGEND)}</small></div></div>")
 
 

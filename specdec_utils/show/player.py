@@ -97,8 +97,8 @@ def _event(generation: Generation, moment: Moment, fresh: bool, tokenizer) -> st
 
 
 def _bar(written: int, total: int) -> str:
-    return (f'<div style="width:12em;max-width:100%;box-sizing:border-box;border:1px solid {VERIFY};height:10px"><div style="width:{100 * written / total:.0f}%;'
-            f'height:8px;background-color:{VERIFY}"></div></div>')
+    return (f'<div style="width:12em;max-width:100%;box-sizing:border-box;border:1px solid {VERIFY};height:10px">'
+            f'<div style="width:{100 * written / total:.0f}%;height:8px;background-color:{VERIFY}"></div></div>')
 
 
 def _column(generation: Generation, passes: int, total: int, tokenizer) -> dict[str, str]:
