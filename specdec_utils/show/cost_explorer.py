@@ -174,7 +174,7 @@ class CostCard:
 
 
 class Explored(Picture):
-    """A picture that gives way to `html` where scripts run."""
+    """A picture that gives way to `page` where scripts run."""
 
     def __init__(self, picture: Picture, page: Html):
         self.alt, self.png, self._page = picture.alt, picture.png, page
@@ -202,8 +202,9 @@ def cost_figure(alpha: float = START[0], c: float = START[1], gamma: int = START
     axis.legend(loc="upper right", ncols=3, fontsize=8)
     picture = show_figure(figure, " | ".join(line for line in (card.verdict, card.advice, card.comparison) if line))
     fields = [{"label": label, "value": value, "min": 0, "max": max(most, value), "step": step}
-              for (label, most, step, _), value in zip(FIELDS, (alpha, c, gamma, slope))]
-    given = {"measured": measured, "most": MOST, "looks": LOOKS, "box": (WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM)}
+              for (label, most, step, _), value in zip(FIELDS, (float(alpha), float(c), card.gamma, float(slope)))]
+    given = {"measured": measured and [int(measured[0]), float(measured[1])], "most": MOST, "looks": LOOKS,
+             "box": (WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM)}
     return Explored(picture, exploring("cost", fields, TEMPLATE, given, "α–c–γ explorer", repr(card), picture._repr_html_()))
 
 

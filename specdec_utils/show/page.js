@@ -11,9 +11,13 @@ border-radius:4px;padding:2px 10px;min-height:28px;max-width:100%;box-sizing:bor
 .specdec-frame{overflow-x:auto;padding:3px}.specdec-frame>*{overflow-x:visible!important;padding:0!important}
 .specdec-said{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}`;
 
+function put(element, attributes) {
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
+
 function make(tag, attributes, ...inside) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  const made = put(document.createElement(tag), attributes);
   made.append(...inside);
   return made;
 }
@@ -28,8 +32,8 @@ function choice(options) {
   return make("select", {}, ...options.map((option, i) => make("option", {value: i}, option)));
 }
 
-// Every place with this key that does not work yet becomes a panel: controls above, what `draw` is given below, and its headline
-// told to screen readers. `build(draw)` returns the controls, and what to do first.
+// Every place with this key that does not work yet becomes a panel: controls above, the frame that `draw` is given below, and its
+// headline told to screen readers. `build(draw, root, frame)` returns the controls, and what to do first.
 function live(key, name, build) {
   for (const root of document.querySelectorAll(`[data-specdec="${key}"]:not([data-live])`)) {
     const frame = root.firstElementChild, said = make("div", {class: "specdec-said", role: "status"});
@@ -37,10 +41,8 @@ function live(key, name, build) {
       frame.innerHTML = markup;
       said.textContent = frame.querySelector("b").textContent;
     }, root, frame);
-    for (const [name_, value] of Object.entries({"data-live": "", "data-lm-suppress-shortcuts": "", role: "group", "aria-label": name}))
-      root.setAttribute(name_, value);
-    for (const [name_, value] of Object.entries({class: "specdec-frame", tabindex: 0, role: "group", "aria-label": `${name}, shown`}))
-      frame.setAttribute(name_, value);
+    put(root, {"data-live": "", "data-lm-suppress-shortcuts": "", role: "group", "aria-label": name}); // JupyterLab leaves our keys alone
+    put(frame, {class: "specdec-frame", tabindex: 0, role: "group", "aria-label": `${name}, shown`}); // the keyboard scrolls it
     root.prepend(make("style", {}, STYLE), make("div", {class: "specdec-bar"}, ...controls), said);
     begin();
   }
@@ -107,7 +109,7 @@ function explore({key, name, fields, template, given}, compute) {
   live(key, name, draw => {
     const made = fields.map(({options, min, max, step}) => options ? choice(options) : make("input", {type: "number", min, max, step}));
     let state;
-    const put = values => {
+    const show = values => {
       state = values;
       made.forEach((field, i) => fields[i].options ? field.selectedIndex = fields[i].options.indexOf(state[i]) : field.value = state[i]);
       draw(fill(template, compute(state, given)));
@@ -117,10 +119,10 @@ function explore({key, name, fields, template, given}, compute) {
       const {min, max, step} = fields[i], number = field.valueAsNumber;
       return Number.isNaN(number) ? state[i] : Math.min(Math.max(step === 1 ? Math.round(number) : number, min), max);
     };
-    made.forEach(field => field.addEventListener("change", () => put(made.map(read))));
+    made.forEach(field => field.addEventListener("change", () => show(made.map(read))));
     const labelled = made.flatMap((field, i) => [fields[i].row ? make("span", {class: "specdec-row"}) : "",
       make("label", {}, `${fields[i].label} `, field)]);
-    const first = fields.map(field => field.value), reset = button("Reset", "Back to the first state", () => put(first));
-    return {controls: [...labelled, reset], begin: () => put(first)};
+    const first = fields.map(field => field.value), reset = button("Reset", "Back to the first state", () => show(first));
+    return {controls: [...labelled, reset], begin: () => show(first)};
   });
 }
