@@ -8,7 +8,8 @@ import re
 
 import lab
 import pytest
-from notebook_rules import html_outputs, notebook_paths, read
+from notebook_rules import notebook_paths, read
+from notebook_rules.reading import html_outputs
 from stepping_pages import frames_of, given_data
 
 from specdec_utils.show.cost_explorer import CostCard
