@@ -17,6 +17,7 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "docs.mathml", "docs.public_names
 exclude_patterns = ["README.md", "LICENSE-TEXT.md", "CHANGELOG.md", "parts/*"]
 suppress_warnings = ["myst.header"]  # exercises are one level down wherever they stand
 default_role = "literal"
+smartquotes = False  # quotation marks as they are stored
 html_math_renderer = "mathml"
 
 nb_execution_mode = "off"  # the notebooks are shown as they are stored

@@ -1,7 +1,8 @@
 """Link the first use of every glossary term on a page to the glossary, and in the glossary say where the course first uses it.
 
-A term is a word of running text, in any number and case, or a symbol, which is also found as a formula. Titles, code, links and
-outputs stay as they are. Nothing is written into the pages: all of this happens to the document trees while the site is built.
+A term is a word of running text, in any number and case, or a symbol, which is also found as a formula. Titles, code, links,
+outputs and the names of buttons (bold, with a capital) stay as they are. Nothing is written into the pages: all of this happens to
+the document trees while the site is built.
 """
 import re
 import unicodedata
@@ -59,7 +60,8 @@ class Terms:
         """Each entry that the page uses, once, in reading order: (entry, node, span in the node's text or None for a formula)."""
         seen = set()
         for node in page.findall(lambda node: isinstance(node, (nodes.Text, nodes.math))):
-            if isinstance(node.parent, nodes.math) or inside(node, UNTOUCHED):
+            button = isinstance(node.parent, nodes.strong) and node.astext()[:1].isupper()
+            if button or isinstance(node.parent, nodes.math) or inside(node, UNTOUCHED):
                 continue
             if isinstance(node, nodes.math):
                 found = [(self.formulas[node.astext()], None)] if node.astext() in self.formulas else []

@@ -11,6 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LIVE = "application/vnd.jupyter.widget-view+json"  # a widget that needs a kernel: an empty box on a page
 FILES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "LICENSE-TEXT.md", "CITATION.cff")
+PLACES = {"README.md": "run.md", "LICENSE-TEXT.md": "about.md#text-and-figures", "LICENSE": "about.md#code",  # file -> where it is here
+          "CITATION.cff": "about.md#how-to-cite"}
 FIRST, STEPPER = "00_start_here.ipynb", "05_prefix_accept_and_scoring.ipynb"
 
 
@@ -75,8 +77,8 @@ def lay_out(source: Path, root: Path = ROOT) -> None:
     shutil.copytree(root / "notebooks" / "images", source / "notebooks" / "images")
     for name in FILES:
         shutil.copy(root / name, source)
-    contributing = source / "CONTRIBUTING.md"
-    contributing.write_text(contributing.read_text("utf-8").replace("](README.md)", "](run.md)"), "utf-8")
+    for path in source.glob("*.md"):
+        path.write_text(re.sub(r"\]\(([\w.-]+)\)", lambda m: f"]({PLACES.get(m[1], m[1])})", path.read_text("utf-8")), "utf-8")
 
     notebooks = {path.name: still(json.loads(path.read_text("utf-8"))) for path in (root / "notebooks").glob("[0-9][0-9]_*.ipynb")}
     for cell in notebooks[FIRST]["cells"]:  # the course's index is README.md in the repository and the home page here
@@ -90,8 +92,8 @@ def lay_out(source: Path, root: Path = ROOT) -> None:
     texts = {name: markdown(notebook) for name, notebook in notebooks.items()}
     for name, text in {
         "about.md": cut(readme, "\n", "![", "README.md"),
-        "question.md": cut(texts[FIRST], "## The question\n", "**You will be able to**", FIRST),
-        "signs.md": "| sign" + cut(texts[STEPPER], "| sign", "**Predict**", STEPPER),
+        "idea.md": cut(texts[FIRST], "and does it run here?\n", "**You will be able to**", FIRST),
+        "signs.md": "| sign " + cut(texts[STEPPER], "| sign", "**Predict**", STEPPER),
         "stepper.html": stepper(notebooks[STEPPER]),
         "api.rst": api(root / "specdec_utils"),
     }.items():
