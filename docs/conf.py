@@ -40,3 +40,12 @@ html_theme_options = {
     "top_of_page_buttons": [],
     "footer_icons": [],
 }
+
+
+def name_heading_levels(app, page, template, context, doctree):
+    """Furo's captions in the list of pages are headings without a level, which screen readers need."""
+    context["furo_navigation_tree"] = context.get("furo_navigation_tree", "").replace('role="heading"', 'role="heading" aria-level="2"')
+
+
+def setup(app):
+    app.connect("html-page-context", name_heading_levels, priority=900)  # after Furo's own

@@ -7,3 +7,4 @@ function reach() {
 }
 addEventListener("load", reach);
 addEventListener("resize", reach);
+addEventListener("load", () => document.querySelector(".sidebar-drawer")?.setAttribute("aria-label", "Pages of the site"));
