@@ -1,8 +1,8 @@
 """Link the first use of every glossary term on a page to the glossary, and in the glossary say where the course first uses it.
 
 A term is a word of running text, in any number and case, or a symbol, which is also found as a formula. Titles, code, links,
-outputs and the names of buttons (bold, with a capital) stay as they are. Nothing is written into the pages: all of this happens to
-the document trees while the site is built.
+outputs, names (of buttons and papers: bold or slanted, with a capital) and slanted rows of letters stay as they are. Nothing is
+written into the pages: all of this happens to the document trees while the site is built.
 """
 import re
 import unicodedata
@@ -12,6 +12,10 @@ from docutils import nodes
 from sphinx import addnodes
 
 GLOSSARY = "glossary"
+EVERYDAY = {  # words that are terms of the course only where they stand like this
+    "position": r"(?<!a )positions?\b", "price": r"\bby price\b|^price$", "reach": r"\b(?:its|the) reach\b", "score": r"\bscore\b",
+    "walk": r"\bwalk the tree\b|^walk$",
+}
 UNTOUCHED = (nodes.title, nodes.literal, nodes.FixedTextElement, nodes.reference, nodes.raw, nodes.caption, addnodes.desc)
 
 
@@ -36,8 +40,10 @@ def is_symbol(name: str) -> bool:
 
 def pattern(name: str) -> str:
     """What `name` looks like in running text: a symbol exactly, a word in any case and number."""
+    if name in EVERYDAY:
+        return f"(?:{EVERYDAY[name]})"
     if is_symbol(name):
-        return rf"(?<![\w'’.]){re.escape(name)}(?![\w'’(]|\.\w)"
+        return rf"(?<![\w'’.]){re.escape(name)}(?![\w'’(]|\.\w|\. [A-Z])"
     words = r"\s+".join(map(re.escape, name.split()))
     return rf"(?i:(?<![\w-]){words}(?:es|s)?(?![\w-]))"
 
@@ -60,13 +66,15 @@ class Terms:
         """Each entry that the page uses, once, in reading order: (entry, node, span in the node's text or None for a formula)."""
         seen = set()
         for node in page.findall(lambda node: isinstance(node, (nodes.Text, nodes.math))):
-            button = isinstance(node.parent, nodes.strong) and node.astext()[:1].isupper()
-            if button or isinstance(node.parent, nodes.math) or inside(node, UNTOUCHED):
+            slanted, text = isinstance(node.parent, nodes.emphasis), node.astext()
+            a_name = (slanted or isinstance(node.parent, nodes.strong)) and text[:1].isupper()
+            if a_name or isinstance(node.parent, nodes.math) or inside(node, UNTOUCHED):
                 continue
             if isinstance(node, nodes.math):
-                found = [(self.formulas[node.astext()], None)] if node.astext() in self.formulas else []
+                found = [(self.formulas[text], None)] if text in self.formulas else []
             else:
-                found = [(self.owners[match.lastindex - 1], match.span()) for match in self.finder.finditer(node.astext())]
+                found = [(self.owners[match.lastindex - 1], match.span()) for match in self.finder.finditer(text)
+                         if not (slanted and len(match[0]) == 1 < len(text))]
             for entry, span in found:
                 if entry.anchor not in seen:
                     seen.add(entry.anchor)
