@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+TWIN = 'class="specdec-twin"'  # an output that works in the page, without a kernel
 LIVE = "application/vnd.jupyter.widget-view+json"  # a widget that needs a kernel: an empty box on a page
 FILES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "LICENSE-TEXT.md", "CITATION.cff")
 PLACES = {"README.md": "run.md", "LICENSE-TEXT.md": "about.md#text-and-figures", "LICENSE": "about.md#code",  # file -> where it is here
@@ -29,25 +30,38 @@ def markdown(notebook: dict) -> str:
     return "\n\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
 
 
+def html_of(cell: dict) -> str:
+    """The HTML that a cell's stored outputs show."""
+    return "".join("".join(output.get("data", {}).get("text/html", "")) for output in cell.get("outputs", []))
+
+
 def still(notebook: dict) -> dict:
-    """The notebook without live widgets: of each output only its HTML is left where it has HTML, which is the widget's still twin."""
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
+    """The notebook without live widgets. Of each output only its HTML is left where it has HTML, and of a live widget not even
+    that where the next code cell shows its twin, which works in the page."""
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    for cell, following in zip(cells, [*cells[1:], {}]):
+        kept = []
+        for output in cell["outputs"]:
             data = output.get("data", {})
             if "text/html" in data or LIVE in data:
                 output["data"] = {kind: value for kind, value in data.items() if kind == "text/html"}
-        if "outputs" in cell:
-            cell["outputs"] = [output for output in cell["outputs"] if output.get("data") != {}]
+            if output.get("data") != {} and not (LIVE in data and TWIN in html_of(following)):
+                kept.append(output)
+        cell["outputs"] = kept
     return notebook
 
 
 def stepper(notebook: dict) -> str:
-    """The stored HTML of the cell that shows the branch stepper. Raises ValueError if there is none."""
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            if "BranchStepper(" in "".join(cell["source"]) and "text/html" in output.get("data", {}):
-                return "".join(output["data"]["text/html"])
-    raise ValueError(f"{STEPPER}: no cell with BranchStepper(…) has a stored HTML output, which the home page shows.")
+    """The stepper of the notebook as its stored HTML: the one that works in the page, or else the picture of a live one.
+
+    Raises ValueError if there is neither.
+    """
+    shown = {"".join(cell["source"]): html_of(cell) for cell in notebook["cells"] if html_of(cell)}
+    twins = [markup for markup in shown.values() if TWIN in markup]
+    stills = [markup for source, markup in shown.items() if "BranchStepper(" in source]
+    if twins or stills:
+        return (twins or stills)[0]
+    raise ValueError(f"{STEPPER}: no cell has a stepper as its stored HTML, which the home page shows.")
 
 
 def public_names(package: Path) -> dict[str, list[str]]:

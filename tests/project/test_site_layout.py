@@ -27,13 +27,20 @@ def test_live_widgets_leave_their_still_twin_and_nothing_else():
     assert [[output["data"] for output in one] for one in outputs] == [[{"text/html": "<p>twin</p>"}], [], [{"text/plain": "4"}]]
 
 
+def test_a_live_widget_gives_way_to_the_twin_that_works_in_the_page():
+    twin = f"<div {layout.TWIN}>twin</div>"
+    notebook = {"cells": [code_cell("one", **{layout.LIVE: {}, "text/html": "<p>still</p>"}), code_cell("two", **{"text/html": twin})]}
+    assert [len(cell["outputs"]) for cell in layout.still(notebook)["cells"]] == [0, 1]
+    assert layout.stepper(notebook) == twin
+
+
 def test_printed_text_stays():
     stream = {"output_type": "stream", "name": "stdout", "text": "hello"}
     assert layout.still({"cells": [{"cell_type": "code", "source": "", "outputs": [stream]}]})["cells"][0]["outputs"] == [stream]
 
 
 def test_home_page_without_a_stepper_is_one_sentence():
-    with pytest.raises(ValueError, match="no cell"):
+    with pytest.raises(ValueError, match="no cell has a stepper"):
         layout.stepper({"cells": [code_cell("BranchStepper(run)", **{"text/plain": "x"})]})
 
 
