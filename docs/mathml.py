@@ -2,20 +2,20 @@
 
 The translation from TeX is docutils' own. A formula that it cannot read is a warning, and so an error of the build.
 """
+import re
+
 from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
-SAME = {r"\dots": r"\ldots"}  # TeX's names that docutils knows under another one
+SAME = {"dots": "ldots"}  # TeX's names that docutils knows under another one
 
 
 def translated(node: nodes.Element, as_block: bool) -> str:
     """The MathML of a formula's node."""
-    tex = node.astext()
-    for name, other in SAME.items():
-        tex = tex.replace(f"{name} ", f"{other} ")
+    tex = re.sub(r"\\([a-zA-Z]+)", lambda name: "\\" + SAME.get(name[1], name[1]), node.astext())
     try:
         return tex2mathml(tex, as_block=as_block)
     except MathError as error:
