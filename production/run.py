@@ -165,8 +165,9 @@ def main() -> int:
                  f"vLLM {facts['vllm']}, openai {facts['openai']}, torch {facts['torch']}")
     print(f"+ {made.command}", *lines, "all agree" if agreed else "they DIFFER", sep="\n")
     if args.record:
-        kept = {"command": shlex.join(["python", "production/run.py", *sys.argv[1:]]), "server": made.command, "draft": made.draft,
-                "span": args.span, "tokens": args.tokens, "prompts": prompts, "agreed": agreed, "ours": own, "vllm": engine, "machine": facts}
+        command = shlex.join(["python", "production/run.py", *sys.argv[1:]])
+        kept = {"command": command, "server": made.command, "draft": made.draft, "span": args.span, "tokens": args.tokens,
+                "prompts": prompts, "agreed": agreed, "ours": own, "vllm": engine, "machine": facts}
         args.record.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return 0 if agreed else 1
 

@@ -1,9 +1,10 @@
-"""`python -m specdec_utils`: a first look (`shell.demo`); `python -m specdec_utils bench`: the benchmark (`shell.bench`)."""
+"""`python -m specdec_utils`: a first look (`shell.demo`); `python -m specdec_utils bench`: the benchmark (`shell.bench`);
+`python -m specdec_utils export`: a pair for an engine (`shell.export`)."""
 import sys
 
-from .shell import bench, demo
+from .shell import bench, demo, export
 
-COMMANDS = {"bench": bench.main}
+COMMANDS = {"bench": bench.main, "export": export.main}
 
 
 def main(argv: list[str] | None = None) -> int:

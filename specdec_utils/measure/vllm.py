@@ -11,6 +11,7 @@ import torch
 from transformers import RepetitionPenaltyLogitsProcessor
 
 from ..decode.records import Generation
+from ..models.export import vllm_settings, why_not
 from ..models.pair import ModelPair
 from ..text.config import Cfg
 from ..text.processors import check_settings, logits_processors
@@ -22,7 +23,7 @@ VLLM_PEERS: dict[str, str] = {
     "vllm-ngram": "vLLM, prompt lookup with a draft of `cfg.draft_span` tokens",
     "vllm-eagle": "vLLM, the pair's eagle drafter writes `cfg.draft_span` tokens, for verifiers of Llama's architecture",
 }
-NGRAM = {"method": "ngram", "prompt_lookup_max": 3, "prompt_lookup_min": 2}
+DRAFTS = {"vllm-draft": "drafter", "vllm-ngram": "lookup", "vllm-eagle": "eagle"}  # as `export` calls what the peers draft with
 ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
                "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
 WORKER = Path(__file__).with_name("vllm_worker.py")
@@ -30,11 +31,8 @@ PATIENCE = 600  # seconds that the slowest request may take, the first on a mach
 
 
 def vllm_peers_of(pair: ModelPair) -> list[str]:
-    """The names of `VLLM_PEERS` that `pair` can serve: vLLM takes an eagle drafter beside a verifier of Llama's architecture."""
-    lacking = {"vllm-draft"} if pair.drafter is None else set()
-    if pair.eagle is None or pair.verifier.config.model_type != "llama":
-        lacking.add("vllm-eagle")
-    return [peer for peer in VLLM_PEERS if peer not in lacking]
+    """The names of `VLLM_PEERS` that `pair` can serve (see `export.why_not`)."""
+    return [peer for peer in VLLM_PEERS if peer not in DRAFTS or why_not(pair, "vllm", DRAFTS[peer]) is None]
 
 
 class VllmPeer:
@@ -103,12 +101,13 @@ class VllmPeer:
 
     def _engine(self, peer: str, span: int) -> str:
         """The name of the engine for `peer` and `span`, which is loaded if it is not there."""
-        name, folder = peer if peer == "vllm-greedy" else f"{peer} {span}", Path(self._folder.name)
-        drafting = {"vllm-greedy": None, "vllm-draft": {"method": "draft_model", "model": str(folder / "drafter")}, "vllm-ngram": NGRAM,
-                    "vllm-eagle": {"method": "eagle3", "model": str(folder / "eagle")}}[peer]
+        name, folder, drafting = peer, Path(self._folder.name), None
+        if peer in DRAFTS:
+            name, drafting = f"{peer} {span}", vllm_settings(DRAFTS[peer], span)
+            if "model" in drafting:
+                drafting["model"] = str(folder / DRAFTS[peer])
         if name not in self._engines:
-            self._ask({"load": name, "model": str(folder / "verifier"), "context": self.pair.context,
-                       "speculative": drafting and drafting | {"num_speculative_tokens": span}})
+            self._ask({"load": name, "model": str(folder / "verifier"), "context": self.pair.context, "speculative": drafting})
             self._engines.add(name)
         return name
 

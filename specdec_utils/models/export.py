@@ -43,30 +43,46 @@ class Export:
         return self.command
 
 
-def _why_no_eagle(pair: ModelPair, engine: str) -> str | None:
-    """Why `engine` cannot take the pair's eagle drafter, as the end of a sentence; None if it can."""
-    if pair.eagle is None:
+def _layers(pair: ModelPair) -> list[int]:
+    """The layers that the eagle drafter reads, counted from the embedding, 0."""
+    return [layer % (pair.verifier.config.num_hidden_layers + 1) for layer in pair.eagle.layers]
+
+
+def why_not(pair: ModelPair, engine: str, draft: str) -> str | None:
+    """Why `engine` cannot draft in the way `draft` of `DRAFTS` on `pair`, as the end of a sentence; None if it can."""
+    if draft == "lookup":
+        return None
+    if getattr(pair, draft) is None:
         return f"pair {pair.name!r} has none"
+    if draft == "drafter":
+        return None
     if engine == "transformers":
         return "it knows no drafter of this kind"
     config = pair.verifier.config
     if config.model_type != "llama":
         return f"it takes one beside a verifier of Llama's architecture, and this one is {config.model_type!r}"
-    if max(pair.eagle.layers) >= config.num_hidden_layers:
+    if max(_layers(pair)) == config.num_hidden_layers:
         return "it hands out hidden states before the final norm only, and this one reads the state behind it"
     return None
 
 
 def _choose(pair: ModelPair, engine: str, draft: str | None) -> str:
     """The way of drafting: `draft` if engine and pair can do it, or without one the first that they can."""
-    refused = {"eagle": _why_no_eagle(pair, engine), "drafter": None if pair.drafter else f"pair {pair.name!r} has none", "lookup": None}
     if draft is None:
-        return next(name for name in DRAFTS if refused[name] is None)
+        return next(name for name in DRAFTS if why_not(pair, engine, name) is None)
     if draft not in DRAFTS:
         raise ValueError(f"There is no way of drafting {draft!r} for an engine: use one of {list(DRAFTS)}.")
-    if refused[draft]:
-        raise ValueError(f"{engine} cannot draft with {draft!r} here: {refused[draft]}.")
+    refused = why_not(pair, engine, draft)
+    if refused:
+        raise ValueError(f"{engine} cannot draft with {draft!r} here: {refused}.")
     return draft
+
+
+def vllm_settings(draft: str, span: int) -> dict:
+    """vLLM's speculative configuration; the drafter's folder, where there is one, is called "drafter"."""
+    how = {"eagle": {"method": "eagle3", "model": "drafter"}, "drafter": {"method": "draft_model", "model": "drafter"},
+           "lookup": {"method": "ngram", "prompt_lookup_max": 3, "prompt_lookup_min": 2}}[draft]
+    return how | {"num_speculative_tokens": span}
 
 
 def _for_transformers(pair: ModelPair, draft: str, span: int) -> tuple[dict, list[str]]:
@@ -78,9 +94,7 @@ def _for_transformers(pair: ModelPair, draft: str, span: int) -> tuple[dict, lis
 
 
 def _for_vllm(pair: ModelPair, draft: str, span: int) -> tuple[dict, list[str]]:
-    how = {"eagle": {"method": "eagle3", "model": "drafter"}, "drafter": {"method": "draft_model", "model": "drafter"},
-           "lookup": {"method": "ngram", "prompt_lookup_max": 3, "prompt_lookup_min": 2}}[draft]
-    speculative = how | {"num_speculative_tokens": span}
+    speculative = vllm_settings(draft, span)
     return speculative, ["vllm", "serve", "model", "--served-model-name", pair.name, "--dtype", _dtype(pair), "--max-model-len",
                          str(pair.context), "--speculative-config", json.dumps(speculative)]
 
@@ -111,11 +125,9 @@ def _save(model, folder: Path, tokenizer, settings: dict | None = None) -> None:
 def _save_eagle(pair: ModelPair, folder: Path, engine: str) -> None:
     """The eagle drafter. SGLang counts layers from the first one's output; vLLM, as we do, from the embedding."""
     pair.eagle.save_pretrained(folder)
-    settings = pair.eagle.settings
-    if engine == "sglang":
-        layers = [layer - 1 for layer in pair.eagle.layers]
-        settings |= {"eagle_aux_hidden_state_layer_ids": layers,
-                     "eagle_config": settings["eagle_config"] | {"eagle_aux_hidden_state_layer_ids": layers}}
+    layers = [layer - (engine == "sglang") for layer in _layers(pair)]
+    settings = pair.eagle.settings | {"eagle_aux_hidden_state_layer_ids": layers}
+    settings["eagle_config"] = settings["eagle_config"] | {"eagle_aux_hidden_state_layer_ids": layers}
     (folder / "config.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
 

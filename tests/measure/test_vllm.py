@@ -50,11 +50,6 @@ def fake(tmp_path):
     return make
 
 
-def llama(**sizes):
-    config = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, max_position_embeddings=64)
-    return LlamaForCausalLM(LlamaConfig(**config | sizes))
-
-
 def test_it_is_compared_like_every_peer(counting, fake):
     pair, cfg = counting(), Cfg(max_new_tokens=6, draft_span=2)
     with VllmPeer(fake(), pair) as vllm:
@@ -104,11 +99,12 @@ def test_it_ends_where_the_verifier_ends(counting, fake):
     assert out.new_ids == generate(pair, PROMPT, Cfg(max_new_tokens=8), "greedy").new_ids == [8, 9] and out.finish_reason == "eos"
 
 
-def test_only_peers_that_the_pair_can_serve_are_offered(counting, random_pairs):
+def test_only_peers_that_the_pair_can_serve_are_offered(counting, random_pairs, random_eagle):
     assert vllm_peers_of(counting()) == vllm_peers_of(random_pairs["random"]) == ["vllm-greedy", "vllm-draft", "vllm-ngram"]
-    with torch.random.fork_rng():
-        verifier = llama(vocab_size=29)
-    assert vllm_peers_of(ModelPair(None, verifier, eagle=random_pairs["random"].eagle)) == ["vllm-greedy", "vllm-ngram", "vllm-eagle"]
+    sizes = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, max_position_embeddings=64, vocab_size=29)
+    verifier = LlamaForCausalLM(LlamaConfig(**sizes))
+    assert vllm_peers_of(ModelPair(None, verifier, eagle=random_eagle(layers=(0, 1)))) == ["vllm-greedy", "vllm-ngram", "vllm-eagle"]
+    assert vllm_peers_of(ModelPair(None, verifier, eagle=random_eagle(layers=(0, 2)))) == ["vllm-greedy", "vllm-ngram"]
 
 
 def test_what_it_cannot_do_is_one_sentence(counting, fake):

@@ -104,6 +104,12 @@ def test_the_eagle_drafter_reads_the_same_layers_in_the_engines_own_counting(lla
     assert torch.equal(back.fc.weight, pair.eagle.fc.weight.half().float())
 
 
+def test_layers_counted_from_the_end_are_written_from_the_front(llama, tmp_path):
+    export(llama(layers=(0, 2, -2)), tmp_path / "out", "vllm")
+    config = _json(tmp_path / "out" / "drafter" / "config.json")
+    assert config["eagle_aux_hidden_state_layer_ids"] == config["eagle_config"]["eagle_aux_hidden_state_layer_ids"] == [0, 2, 3]
+
+
 def test_the_chat_template_goes_with_the_model(llama, byte_tokenizer, tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(_saved(byte_tokenizer, tmp_path / "tokenizer"))
     tokenizer.chat_template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
@@ -127,8 +133,9 @@ def test_what_cannot_be_exported_is_one_sentence(random_pairs, llama, tmp_path):
         export(pair, tmp_path / "out", "transformers", "eagle")
     with pytest.raises(ValueError, match="vllm cannot draft with 'eagle' here: it takes one beside a verifier of Llama's architecture, and this one is 'gpt2'."):
         export(pair, tmp_path / "out", "vllm", "eagle")
-    with pytest.raises(ValueError, match="sglang cannot draft with 'eagle' here: it hands out hidden states before the final norm only"):
-        export(llama(layers=(1, 2, 4)), tmp_path / "out", "sglang", "eagle")
+    for last in (4, -1):
+        with pytest.raises(ValueError, match="sglang cannot draft with 'eagle' here: it hands out hidden states before the final norm only"):
+            export(llama(layers=(1, 2, last)), tmp_path / "out", "sglang", "eagle")
     with pytest.raises(ValueError, match="vllm cannot draft with 'drafter' here: pair 'tiny' has none."):
         export(llama(), tmp_path / "out", "vllm", "drafter")
     with pytest.raises(ValueError, match="span=0 is not usable: it must be at least 1."):
