@@ -5,6 +5,8 @@ import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from transformers.utils import logging as transformers_logging
+
 from .pair import ModelPair
 
 ENGINES = {"transformers": "5.23.0", "vllm": "0.32.0", "sglang": "0.5.23"}  # the versions that the layouts were checked against
@@ -114,6 +116,7 @@ def _dtype(pair: ModelPair) -> str:
 
 def _save(model, folder: Path, tokenizer, settings: dict | None = None) -> None:
     """A model with its tokenizer, and `settings` in its generation_config.json."""
+    transformers_logging.disable_progress_bar()
     model.save_pretrained(folder)
     config = copy.deepcopy(model.generation_config)
     config.update(**settings or {})

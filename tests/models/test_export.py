@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from specdec_utils import Cfg, EagleDrafter, ModelPair, count_calls, export, generate
@@ -27,6 +28,13 @@ spec, draft = made.speculative_config, made.speculative_config.draft_model_confi
 print("READ", json.dumps([made.model_config.architectures, made.model_config.max_model_len, str(made.model_config.dtype), spec.method,
       spec.num_speculative_tokens, draft and draft.architectures,
       getattr(draft.hf_config, "eagle_aux_hidden_state_layer_ids", None) if spec.method == "eagle3" else None]))
+"""
+
+READ_BY_SPECULATORS = """
+import sys
+from speculators.convert.eagle.eagle3_converter import Eagle3Converter
+drafter, model, out = sys.argv[1:]
+Eagle3Converter().convert(drafter, out, model, validate=True, eagle_aux_hidden_state_layer_ids=[1, 2, 3])
 """
 
 
@@ -146,6 +154,19 @@ def test_what_cannot_be_exported_is_one_sentence(random_pairs, llama, tmp_path):
     with pytest.raises(OSError, match="full is there already and not an empty folder: name a new one."):
         export(pair, tmp_path / "full", "vllm")
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.skipif(VLLM is None, reason="SPECDEC_VLLM does not name the Python of an environment with vLLM and speculators")
+def test_speculators_takes_every_weight_of_the_eagle_drafter(llama, tmp_path):
+    export(llama(), tmp_path / "out", "vllm", "eagle")
+    done = subprocess.run([VLLM, "-c", READ_BY_SPECULATORS, "out/drafter", "out/model", "converted"], cwd=tmp_path, capture_output=True,
+                          text=True, timeout=300, env=os.environ | {"HF_HUB_OFFLINE": "1"})
+    assert done.returncode == 0, done.stderr
+    config = _json(tmp_path / "converted" / "config.json")
+    assert (config["speculators_model_type"], config["draft_vocab_size"]) == ("eagle3", 129)
+    ours, theirs = (load_file(tmp_path / folder / "model.safetensors") for folder in ("out/drafter", "converted"))
+    assert {name.replace("midlayer.", "layers.0.") for name in ours} == set(theirs)
+    assert all(torch.equal(weight.float(), theirs[name.replace("midlayer.", "layers.0.")].float()) for name, weight in ours.items())
 
 
 @pytest.mark.skipif(VLLM is None, reason="SPECDEC_VLLM does not name the Python of an environment with vLLM")
