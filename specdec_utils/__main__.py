@@ -1,9 +1,10 @@
-"""`python -m specdec_utils`: a first look (`shell.demo`); and what has a name of its own: `bench`, `grade`, `student`, `wheelhouse`."""
+"""`python -m specdec_utils`: a first look (`shell.demo`); and what has a name of its own: `bench`, `export`, `grade`, `student`,
+`wheelhouse`."""
 import sys
 
-from .shell import bench, demo, grade, student, wheelhouse
+from .shell import bench, demo, export, grade, student, wheelhouse
 
-COMMANDS = {"bench": bench.main, "grade": grade.main, "student": student.main, "wheelhouse": wheelhouse.main}
+COMMANDS = {"bench": bench.main, "export": export.main, "grade": grade.main, "student": student.main, "wheelhouse": wheelhouse.main}
 
 
 def main(argv: list[str] | None = None) -> int:
