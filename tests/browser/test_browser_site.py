@@ -167,7 +167,6 @@ def test_under_a_longer_address_nothing_is_missing(site, tmp_path, visit):
     (tmp_path / "some").mkdir()
     (tmp_path / "some" / "course").symlink_to(site, target_is_directory=True)
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
-    handler.log_message = lambda *args: None
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
