@@ -2,7 +2,7 @@
 import torch
 
 from ..models.pair import ModelPair
-from ..run.asking import Asking, alone
+from ..run.asking import Asking, Later, alone
 from ..run.calling import cached_model
 from ..text.config import Cfg
 from ..text.processors import logits_processors, process_logits
@@ -12,7 +12,7 @@ from .methods import DRAFTERS
 from .propose.base import next_span
 from .records import Step, cached_record
 from .tree import ROOT
-from .verify import ask_verifier
+from .verify import verify_tree
 
 
 class Run:
@@ -45,7 +45,7 @@ def stepping(run: Run, room: int) -> Asking[Step]:
     # propose: one token fewer than there is room for, since the verifier adds one of its own
     tree = yield from run.draft.proposing(run.ids, min(run.span, room - 1))
     # verify: one pass gives the logits after the context and after every node, each row processed by its own path
-    logits = yield ask_verifier(run.verifier, run.ids, tree, run.draft.hidden)
+    logits = yield verify_tree(Later(run.verifier), run.ids, tree, run.draft.hidden)
     contexts = (run.ids + tree.path_tokens(node) for node in range(ROOT, len(tree)))
     logits = process_logits(logits, contexts, run.processors)
     # accept: the path that the verifier would have written, and its own token after it

@@ -21,6 +21,17 @@ class Ask(NamedTuple):
         return getattr(self.model, self.call)(*self.args)
 
 
+class Later:
+    """Stands in for a cached language model: its `feed` makes no pass but says which one is asked for."""
+
+    def __init__(self, model: Any):
+        self.model, self.length = model, model.length
+
+    def feed(self, tokens: list[int], wanted: int = 1, positions: list[int] | None = None, mask: torch.Tensor | None = None,
+             hidden: tuple[int, ...] = ()) -> Ask:
+        return Ask(self.model, "feed", (tokens, wanted, positions, mask, hidden))
+
+
 Asking = Generator[Ask, torch.Tensor, T]  # work that stops at each of its passes until it is sent the logits, and returns a T
 
 
