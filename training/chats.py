@@ -8,10 +8,8 @@ import copy
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
-from tqdm.auto import tqdm
 from transformers import LlamaForCausalLM
 
 from specdec_utils.run.packed import why_not_packed

@@ -1,0 +1,119 @@
+"""The eagle drafter of a chat model: distilled from chats that the model wrote itself, after positions of its answers only."""
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+from transformers import LlamaForCausalLM
+
+from specdec_utils.models.eagle import EagleDrafter
+
+from .chats import GREEDY, LAYERS
+from .eagle import Stage, new_eagle, unrolled_loss
+from .loop import fit
+
+INNER = 1536
+PIECES = 4096
+TOKENS = 2200  # of a training step, padding included
+STAGE = Stage(1000, ("chats",), depths=(4, 5), decay=0.9, kept=0.5, rate=1.0, flat=0.4, last=0.02, mixed=(0.3, 0.8))
+
+
+@dataclass
+class Chats:
+    """Chats as `write_chats` gives them, each a tensor of its own length in four lists."""
+
+    ids: list[torch.Tensor]
+    roles: list[torch.Tensor]
+    states: list[torch.Tensor]
+    logs: list[torch.Tensor]
+
+    @classmethod
+    def read(cls, files: list[Path]) -> "Chats":
+        """What stands in `files`."""
+        parts = [torch.load(file, weights_only=True) for file in files]
+        return cls(**{name: [chat for part in parts for chat in part[name]] for name in ("ids", "roles", "states", "logs")})
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def part(self, picks: list[int]) -> "Chats":
+        return Chats(*([values[i] for i in picks] for values in (self.ids, self.roles, self.states, self.logs)))
+
+    def padded(self, behind: int) -> tuple[torch.Tensor, ...]:
+        """The four as tensors [B, T, ...], each chat with zeros behind it, at least `behind` of them; states in float32."""
+        longest = max(map(len, self.ids)) + behind
+        ids, roles, states, logs = (pad_sequence(values, batch_first=True) for values in (self.ids, self.roles, self.states, self.logs))
+        more = longest - ids.shape[1]
+        ids, roles, logs = (torch.nn.functional.pad(x, (0, more)) for x in (ids, roles, logs))
+        return ids.long(), roles, torch.nn.functional.pad(states, (0, 0, 0, more)).float(), logs
+
+    def frequent(self, pieces: int) -> torch.Tensor:
+        """The `pieces` tokens that answers hold most often, ascending; of those that are equally rare, the lower ids."""
+        counts = torch.zeros(int(max(ids.max() for ids in self.ids)) + 1, dtype=torch.long)
+        for ids, roles in zip(self.ids, self.roles):
+            counts += ids[roles >= GREEDY].long().bincount(minlength=len(counts))
+        return counts.argsort(descending=True, stable=True)[:pieces].sort().values
+
+
+def plan(lengths: list[int], steps: int, tokens: int, seed: int) -> list[list[int]]:
+    """Which chats each of `steps` steps takes: about `tokens` in all, of much the same length; each chat once an epoch."""
+    batches, rng = [], torch.Generator().manual_seed(seed)
+    while len(batches) < steps:
+        epoch = []
+        for part in torch.randperm(len(lengths), generator=rng).split(256):
+            ordered, batch = sorted(part.tolist(), key=lengths.__getitem__), []
+            for i in ordered:
+                if batch and (len(batch) + 1) * lengths[i] > tokens:
+                    epoch.append(batch)
+                    batch = []
+                batch.append(i)
+            epoch.append(batch)
+        batches += [epoch[i] for i in torch.randperm(len(epoch), generator=rng).tolist()]
+    return batches[:steps]
+
+
+def drafts_of(roles: torch.Tensor, depth: int) -> torch.Tensor:
+    """Which positions of `roles` [B, T] drafts begin after: those from which on the next token is the answer's, and so is the one
+    `depth` further. True or false, [B, T - depth]."""
+    answer, length = roles >= GREEDY, roles.shape[1] - depth
+    return answer[:, 1:length + 1] & torch.nn.functional.pad(answer, (0, 1))[:, depth + 1:depth + 1 + length]
+
+
+def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folder: Path, seed: int, stage: Stage = STAGE,
+                     inner: int = INNER, pieces: int = PIECES, layers: tuple[int, ...] = LAYERS, tokens: int = TOKENS,
+                     every: int = 100, evaluate: Callable[[EagleDrafter], float] | None = None) -> tuple[EagleDrafter, list[dict]]:
+    """Distil for `steps` steps. The loss of the first unrolled step is taken after all positions of an answer, that of the later ones
+    after a share of them, drawn anew each time. The verifier's states come scaled to a root mean square of one, layer by layer, which
+    in the end goes into `fc`; `evaluate` is given such a drafter."""
+    stage, width = replace(stage, steps=steps), verifier.config.hidden_size
+    embeddings, draft_ids = verifier.get_input_embeddings().weight.detach(), chats.frequent(pieces)
+    matrix = verifier.get_output_embeddings().weight.detach()[draft_ids]
+    sample = torch.cat([states[1:] for states in chats.states[:64]])[:, :len(layers) * width].float()
+    scales = sample.unflatten(-1, (len(layers), width)).square().mean((0, 2)).rsqrt().repeat_interleave(width)
+    eagle = new_eagle(verifier, verifier.model.norm.weight.detach(), seed, inner, layers, draft_ids)
+    batches = plan([len(ids) for ids in chats.ids], steps, tokens, seed)
+
+    def finished() -> EagleDrafter:
+        whole = new_eagle(verifier, 1.0, seed, inner, layers, draft_ids)
+        whole.load_state_dict(eagle.state_dict())
+        whole.fc.weight.data *= scales
+        return whole.eval()
+
+    def loss_of_step(step: int) -> torch.Tensor:
+        depth = stage.depths[step >= stage.steps / 2]
+        ids, roles, states, logs = chats.part(batches[step]).padded(depth)
+        p = torch.exp(states[..., -width:] @ matrix.T - logs[..., None])
+        first, whole = drafts_of(roles, 1)[:, :ids.shape[1] - depth], drafts_of(roles, depth)
+        rng, texts = torch.Generator().manual_seed(seed * 1_000_003 + step), torch.arange(len(ids))[:, None]
+        count = max(1, int(stage.kept * whole.sum() / len(ids)))
+        none = ~whole.any(dim=1, keepdim=True)  # a text too short for a draft as deep: whatever comes, it weighs little
+        rows = torch.multinomial((whole | none).float(), count, replacement=bool((whole.sum(1) < count).any()), generator=rng)
+        outputs = eagle.unroll(states[..., :-width] * scales, ids, embeddings, depth, rows)
+        targets = [p[:, 1:first.shape[1] + 1][first], *(p[texts, rows + j].flatten(0, 1) for j in range(2, depth + 1))]
+        return unrolled_loss(eagle, [outputs[0][first], *(output.flatten(0, 1) for output in outputs[1:])], targets, stage.decay,
+                             stage.mix(step))
+
+    history = fit(eagle, loss_of_step, steps, folder / "eagle.pt", muon_lr=0.02, adam_lr=1e-3, factor=stage.factor, every=every,
+                  evaluate=None if evaluate is None else lambda: evaluate(finished()))
+    return finished(), history
