@@ -1,15 +1,15 @@
 """The eagle drafter of a chat model: distilled from chats that the model wrote itself, after positions of its answers only."""
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch.nn.utils.rnn import pad_sequence
+import torch.nn.functional as F
 from transformers import LlamaForCausalLM
 
 from specdec_utils.models.eagle import EagleDrafter
 
-from .chats import GREEDY, LAYERS
+from .chats import GREEDY, LAYERS, Chats
 from .eagle import Stage, new_eagle, unrolled_loss
 from .loop import fit
 
@@ -17,43 +17,6 @@ INNER = 1536
 PIECES = 4096
 TOKENS = 2200  # of a training step, padding included
 STAGE = Stage(1000, ("chats",), depths=(4, 5), decay=0.9, kept=0.5, rate=1.0, flat=0.4, last=0.02, mixed=(0.3, 0.8))
-
-
-@dataclass
-class Chats:
-    """Chats as `write_chats` gives them, each a tensor of its own length in four lists."""
-
-    ids: list[torch.Tensor]
-    roles: list[torch.Tensor]
-    states: list[torch.Tensor]
-    logs: list[torch.Tensor]
-
-    @classmethod
-    def read(cls, files: list[Path]) -> "Chats":
-        """What stands in `files`."""
-        parts = [torch.load(file, weights_only=True) for file in files]
-        return cls(**{name: [chat for part in parts for chat in part[name]] for name in ("ids", "roles", "states", "logs")})
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def part(self, picks: list[int]) -> "Chats":
-        return Chats(*([values[i] for i in picks] for values in (self.ids, self.roles, self.states, self.logs)))
-
-    def padded(self, behind: int) -> tuple[torch.Tensor, ...]:
-        """The four as tensors [B, T, ...], each chat with zeros behind it, at least `behind` of them; states in float32."""
-        longest = max(map(len, self.ids)) + behind
-        ids, roles, states, logs = (pad_sequence(values, batch_first=True) for values in (self.ids, self.roles, self.states, self.logs))
-        more = longest - ids.shape[1]
-        ids, roles, logs = (torch.nn.functional.pad(x, (0, more)) for x in (ids, roles, logs))
-        return ids.long(), roles, torch.nn.functional.pad(states, (0, 0, 0, more)).float(), logs
-
-    def frequent(self, pieces: int) -> torch.Tensor:
-        """The `pieces` tokens that answers hold most often, ascending; of those that are equally rare, the lower ids."""
-        counts = torch.zeros(int(max(ids.max() for ids in self.ids)) + 1, dtype=torch.long)
-        for ids, roles in zip(self.ids, self.roles):
-            counts += ids[roles >= GREEDY].long().bincount(minlength=len(counts))
-        return counts.argsort(descending=True, stable=True)[:pieces].sort().values
 
 
 def plan(lengths: list[int], steps: int, tokens: int, seed: int) -> list[list[int]]:
@@ -77,7 +40,7 @@ def drafts_of(roles: torch.Tensor, depth: int) -> torch.Tensor:
     """Which positions of `roles` [B, T] drafts begin after: those from which on the next token is the answer's, and so is the one
     `depth` further. True or false, [B, T - depth]."""
     answer, length = roles >= GREEDY, roles.shape[1] - depth
-    return answer[:, 1:length + 1] & torch.nn.functional.pad(answer, (0, 1))[:, depth + 1:depth + 1 + length]
+    return answer[:, 1:length + 1] & F.pad(answer, (0, 1))[:, depth + 1:depth + 1 + length]
 
 
 def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folder: Path, seed: int, stage: Stage = STAGE,

@@ -150,7 +150,8 @@ class EagleDrafter(nn.Module):
         texts = slice(None) if rows is None or rows.ndim == 1 else torch.arange(len(ids), device=ids.device)[:, None]
         for j in range(1, steps + 1):
             at = every if j == 1 or rows is None else rows
-            parts = (told[texts if j > 1 else slice(None), at + j] + F.linear(m.hidden_norm(state), weight[:, width:])).unflatten(-1, (-1, self.size)).transpose(1, 2)
+            both = told[texts if j > 1 else slice(None), at + j] + F.linear(m.hidden_norm(state), weight[:, width:])
+            parts = both.unflatten(-1, (-1, self.size)).transpose(1, 2)
             q, k, v = parts.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
             cos, sin = (table[at + j - 1].unsqueeze(-3) for table in (self.cos, self.sin))  # for each head the same
             q, k = rotate(q, cos, sin) * self.size ** -0.5, rotate(k, cos, sin)
