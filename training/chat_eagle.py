@@ -9,7 +9,7 @@ from transformers import LlamaForCausalLM
 
 from specdec_utils.models.eagle import EagleDrafter
 
-from .chats import GREEDY, LAYERS, Chats
+from .chats import GREEDY, Chats, layers_of
 from .eagle import Stage, new_eagle, unrolled_loss
 from .loop import fit
 
@@ -44,11 +44,12 @@ def drafts_of(roles: torch.Tensor, depth: int) -> torch.Tensor:
 
 
 def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folder: Path, seed: int, stage: Stage = STAGE,
-                     inner: int = INNER, pieces: int = PIECES, layers: tuple[int, ...] = LAYERS, tokens: int = TOKENS,
+                     inner: int = INNER, pieces: int = PIECES, layers: tuple[int, ...] | None = None, tokens: int = TOKENS,
                      every: int = 100, evaluate: Callable[[EagleDrafter], float] | None = None) -> tuple[EagleDrafter, list[dict]]:
     """Distil for `steps` steps. The loss of the first unrolled step is taken after all positions of an answer, that of the later ones
     after a share of them, drawn anew each time. The verifier's states come scaled to a root mean square of one, layer by layer, which
     in the end goes into `fc`; `evaluate` is given such a drafter."""
+    layers = layers or layers_of(verifier)
     stage, width = replace(stage, steps=steps), verifier.config.hidden_size
     embeddings, draft_ids = verifier.get_input_embeddings().weight.detach(), chats.frequent(pieces)
     matrix = verifier.get_output_embeddings().weight.detach()[draft_ids]

@@ -6,7 +6,7 @@ batch that ends its chat begins the next one.
 """
 import copy
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,10 +21,15 @@ from specdec_utils.run.packed import why_not_packed
 from .eagle_texts import runs_of
 from .user_turns import SYSTEMS, user_opening
 
-LAYERS = (2, 15, 27)  # of 30: low, middle, high, those that engines take if not told
 ROOM = 384  # positions of a chat
 GIVEN, USER, GREEDY, SAMPLED = range(4)  # who wrote a token: the template, the model as user, as assistant greedily or not
 SHARD = 64  # chats in a file
+
+
+def layers_of(model: LlamaForCausalLM) -> tuple[int, int, int]:
+    """Which hidden states the drafter reads: low, middle, high, those that engines take where nothing else is said."""
+    count = model.config.num_hidden_layers
+    return 2, count // 2, count - 3
 
 
 @dataclass(frozen=True)
@@ -158,10 +163,12 @@ class BatchedLlama:
         return self.out(last), torch.cat([*kept, last], dim=-1)
 
 
-def write_chats(model: LlamaForCausalLM, template: ChatTemplate, seed: int, rows: int = 32, layers: tuple[int, ...] = LAYERS,
-                room: int = ROOM, draw=chat) -> Iterator[dict[str, torch.Tensor]]:
-    """Chats without end, in the order in which they are finished; each of T tokens as `ids` and `roles` [T], `states` [T, ...] in
-    float16 (see `BatchedLlama.feed`) and `logs` [T], the logarithm of what exp(logits) sum to over the whole vocabulary."""
+def write_chats(model: LlamaForCausalLM, template: ChatTemplate, seed: int, rows: int = 32, layers: tuple[int, ...] | None = None,
+                room: int = ROOM, draw: Callable[[ChatTemplate, random.Random], list[Turn]] = chat) -> Iterator[dict[str, torch.Tensor]]:
+    """Chats without end, in the order in which they are finished; each of T tokens as `ids` and `roles` [T], `states` [T, ...] of
+    `layers` (default: `layers_of`) in float16 (see `BatchedLlama.feed`) and `logs` [T], the logarithm of what exp(logits) sum to over
+    the whole vocabulary. A chat ends after `room` tokens at the latest."""
+    layers = layers or layers_of(model)
     rng, generator = random.Random(seed), torch.Generator().manual_seed(seed)
     batched, begun = BatchedLlama(model, rows, room), {}
     chats: list[Row] = [Row(draw(template, rng)) for _ in range(rows)]

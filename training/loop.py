@@ -94,6 +94,7 @@ def fit(model: torch.nn.Module, loss_of_step: Callable[[int], torch.Tensor], ste
                 record["validation"] = round(evaluate(), 4)
             history.append(record)
             tqdm.write(str(record))
+            checkpoint.parent.mkdir(parents=True, exist_ok=True)
             part = checkpoint.with_suffix(".part")
             torch.save({"model": model.state_dict(), "optimizers": [o.state_dict() for o in opts],
                         "step": step + 1, "history": history}, part)
