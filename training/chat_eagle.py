@@ -16,7 +16,7 @@ from .loop import fit
 INNER = 1536
 PIECES = 4096
 TOKENS = 2200  # of a training step, padding included
-STAGE = Stage(1000, ("chats",), depths=(4, 5), decay=0.9, kept=0.5, rate=1.0, flat=0.4, last=0.02, mixed=(0.3, 0.8))
+STAGE = Stage(1000, ("chats",), depths=(4, 5), decay=0.9, kept=0.4, rate=1.0, flat=0.4, last=0.02, mixed=(0.3, 0.8))
 
 
 def plan(lengths: list[int], steps: int, tokens: int, seed: int) -> list[list[int]]:
@@ -65,7 +65,7 @@ def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folde
         return whole.eval()
 
     def loss_of_step(step: int) -> torch.Tensor:
-        depth = stage.depths[step >= stage.steps / 2]
+        depth = stage.depth(step)
         ids, roles, states, logs = chats.part(batches[step]).padded(depth)
         p = torch.exp(states[..., -width:] @ matrix.T - logs[..., None])
         first, whole = drafts_of(roles, 1)[:, :ids.shape[1] - depth], drafts_of(roles, depth)

@@ -41,6 +41,10 @@ class Stage:
         begin, end = self.mixed
         return min(1.0, max(0.0, (step / self.steps - begin) / (end - begin)))
 
+    def depth(self, step: int) -> int:
+        """How deep training is unrolled at `step` of the stage."""
+        return self.depths[step >= self.steps / 2]
+
     def turn(self, step: int) -> tuple[str, int]:
         """The kind of text at `step` of the stage, and how often it has been taken before."""
         round_, place = divmod(step, len(self.turns))
@@ -150,7 +154,7 @@ def train_eagle(verifier: GPT2LMHeadModel, libraries: dict[str, Library], steps:
         picks = order[within * rows:(within + 1) * rows]
         ids, features = library.ids[picks], library.hidden[picks].float()
         p = torch.softmax(features[..., -width:] @ matrix.T, dim=-1)
-        depth = stage.depths[step >= stage.steps / 2]
+        depth = stage.depth(step)
         length, rng = ids.shape[1] - depth, torch.Generator().manual_seed(seed * 1_000_003 + step)
         some = torch.randperm(length, generator=rng)[:int(length * stage.kept)].sort().values
         outputs = [output.flatten(0, 1) for output in eagle.unroll(features, ids, embeddings, depth, some)]
