@@ -13,10 +13,10 @@ from .chats import GREEDY, Chats, layers_of
 from .eagle import Stage, new_eagle, unrolled_loss
 from .loop import fit
 
-INNER = 1536
+INNER = 1024
 PIECES = 4096
 TOKENS = 2200  # of a training step, padding included
-STAGE = Stage(1000, ("chats",), depths=(4, 5), decay=0.9, kept=0.4, rate=1.0, flat=0.4, last=0.02, mixed=(0.3, 0.8))
+STAGE = Stage(1000, ("chats",), depths=(3, 5), decay=0.9, kept=0.4, rate=1.0, flat=0.4, last=0.02, mixed=(0.3, 0.8))
 
 
 def plan(lengths: list[int], steps: int, tokens: int, seed: int) -> list[list[int]]:
@@ -78,6 +78,6 @@ def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folde
         return unrolled_loss(eagle, [outputs[0][first], *(output.flatten(0, 1) for output in outputs[1:])], targets, stage.decay,
                              stage.mix(step))
 
-    history = fit(eagle, loss_of_step, steps, folder / "eagle.pt", muon_lr=0.02, adam_lr=1e-3, factor=stage.factor, every=every,
-                  evaluate=None if evaluate is None else lambda: evaluate(finished()))
+    history = fit(eagle, loss_of_step, steps, folder / "eagle.pt", muon_lr=0.02, adam_lr=1e-3, muon_steps=3, factor=stage.factor,
+                  every=every, evaluate=None if evaluate is None else lambda: evaluate(finished()))
     return finished(), history
