@@ -14,7 +14,7 @@ from .eagle import Stage, new_eagle, unrolled_loss
 from .loop import fit
 
 INNER = 1024
-PIECES = 4096
+PIECES = 8192
 TOKENS = 2200  # of a training step, padding included
 STAGE = Stage(1000, ("chats",), depths=(3, 5), decay=0.9, kept=0.4, rate=1.0, flat=0.4, last=0.02, mixed=(0.3, 0.8))
 
@@ -48,7 +48,7 @@ def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folde
                      every: int = 100, evaluate: Callable[[EagleDrafter], float] | None = None) -> tuple[EagleDrafter, list[dict]]:
     """Distil for `steps` steps. The loss of the first unrolled step is taken after all positions of an answer, that of the later ones
     after a share of them, drawn anew each time. The verifier's states come scaled to a root mean square of one, layer by layer, which
-    in the end goes into `fc`; `evaluate` is given such a drafter."""
+    in the end goes into `fc`; `evaluate` is given such a drafter. The output matrix stays the verifier's."""
     layers = layers or layers_of(verifier)
     stage, width = replace(stage, steps=steps), verifier.config.hidden_size
     embeddings, draft_ids = verifier.get_input_embeddings().weight.detach(), chats.frequent(pieces)
@@ -56,6 +56,7 @@ def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folde
     sample = torch.cat([states[1:] for states in chats.states[:64]])[:, :len(layers) * width].float()
     scales = sample.unflatten(-1, (len(layers), width)).square().mean((0, 2)).rsqrt().repeat_interleave(width)
     eagle = new_eagle(verifier, verifier.model.norm.weight.detach(), seed, inner, layers, draft_ids)
+    eagle.lm_head.requires_grad_(False)
     batches = plan([len(ids) for ids in chats.ids], steps, tokens, seed)
 
     def finished() -> EagleDrafter:
@@ -67,14 +68,16 @@ def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folde
     def loss_of_step(step: int) -> torch.Tensor:
         depth = stage.depth(step)
         ids, roles, states, logs = chats.part(batches[step]).padded(depth)
-        p = torch.exp(states[..., -width:] @ matrix.T - logs[..., None])
         first, whole = drafts_of(roles, 1)[:, :ids.shape[1] - depth], drafts_of(roles, depth)
+        answered = roles >= GREEDY  # the only places whose distributions are asked for, but for the one in front of them
+        place = answered.flatten().cumsum(0).sub_(1).view_as(ids)
+        p = torch.exp(states[answered][:, -width:] @ matrix.T - logs[answered, None])
         rng, texts = torch.Generator().manual_seed(seed * 1_000_003 + step), torch.arange(len(ids))[:, None]
         count = max(1, int(stage.kept * whole.sum() / len(ids)))
         none = ~whole.any(dim=1, keepdim=True)  # a text too short for a draft as deep: whatever comes, it weighs little
         rows = torch.multinomial((whole | none).float(), count, replacement=bool((whole.sum(1) < count).any()), generator=rng)
         outputs = eagle.unroll(states[..., :-width] * scales, ids, embeddings, depth, rows)
-        targets = [p[:, 1:first.shape[1] + 1][first], *(p[texts, rows + j].flatten(0, 1) for j in range(2, depth + 1))]
+        targets = [p[place[:, 1:first.shape[1] + 1][first]], *(p[place[texts, rows + j].flatten()] for j in range(2, depth + 1))]
         return unrolled_loss(eagle, [outputs[0][first], *(output.flatten(0, 1) for output in outputs[1:])], targets, stage.decay,
                              stage.mix(step))
 

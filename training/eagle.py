@@ -71,7 +71,7 @@ class HeadLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, h, w, p, mix, sharp, block=192):
-        dh, dw, rejected = torch.empty_like(h), torch.zeros_like(w), 0.0
+        dh, dw, rejected = torch.empty_like(h), torch.zeros_like(w) if ctx.needs_input_grad[1] else None, 0.0
 
         def toward(q, target):  # gradient of |target - q| by the logits of q
             sign = torch.sign(q - target)
@@ -88,14 +88,15 @@ class HeadLoss(torch.autograd.Function):
                 q, target = (x.square() / (x.square().sum(-1, keepdim=True) + rest) for x, rest in ((q, 0), (target, missing.square())))
                 gradient.add_(toward(q, target), alpha=2 * mix * sharp)
             torch.mm(gradient, w, out=dh[i:i + block])
-            dw.addmm_(gradient.T, states)
-        ctx.save_for_backward(dh / len(h), dw / len(h))
+            if dw is not None:
+                dw.addmm_(gradient.T, states)
+        ctx.save_for_backward(dh / len(h), None if dw is None else dw / len(h))
         return h.new_tensor(rejected / len(h))
 
     @staticmethod
     def backward(ctx, grad):
         dh, dw = ctx.saved_tensors
-        return grad * dh, grad * dw, None, None, None, None
+        return grad * dh, None if dw is None else grad * dw, None, None, None, None
 
 
 def new_eagle(verifier: PreTrainedModel, scale: float | torch.Tensor, seed: int, inner: int = INNER, layers: tuple[int, ...] = LAYERS,
