@@ -38,7 +38,8 @@ answer that is measured here. The drafter's weights are under the project's lice
 tokens deep and from the middle on five, weights 0.9^j, against the model's whole distribution (what it gives to pieces that the
 drafter cannot write counts as rejected). KL, then from 30 % to 80 % of the run more and more total variation, at temperature 1 and at
 a half. Muon (0.02) on the layer's matrices, AdamW (0.001) on the rest, flat for 40 % of the run, then linear to 0.02 of it. The
-pieces are those that the answers hold most often. Float32 throughout; stored in half precision and measured as stored.
+pieces are those that it expects to write most often in these answers, by its own distributions; their rows of the output matrix
+are the model's own and were not trained. Float32 throughout; stored in half precision and measured as stored.
 
 | step | share rejected (running) |
 |---|---|

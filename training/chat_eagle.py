@@ -9,7 +9,7 @@ from transformers import LlamaForCausalLM
 
 from specdec_utils.models.eagle import EagleDrafter
 
-from .chats import GREEDY, Chats, layers_of
+from .chats import GREEDY, USER, Chats, layers_of
 from .eagle import Stage, new_eagle, unrolled_loss
 from .loop import fit
 
@@ -43,6 +43,20 @@ def drafts_of(roles: torch.Tensor, depth: int) -> torch.Tensor:
     return answer[:, 1:length + 1] & F.pad(answer, (0, 1))[:, depth + 1:depth + 1 + length]
 
 
+def expected_pieces(chats: Chats, matrix: torch.Tensor, pieces: int) -> torch.Tensor:
+    """The `pieces` tokens that the model writes most often by its own distributions, ascending; `matrix` [V, width] is its output matrix.
+
+    For every token of an answer all of the distribution is counted that it was drawn from, not the token alone: so a few chats tell of
+    many more words than they hold. The users' tokens are counted as they are. Of those that are equally rare the lower ids are taken.
+    """
+    counts = torch.zeros(len(matrix))
+    for ids, roles, states, logs in zip(chats.ids, chats.roles, chats.states, chats.logs):
+        before = (roles[1:] >= GREEDY).nonzero()[:, 0]
+        counts += torch.exp(states[before, -matrix.shape[1]:].float() @ matrix.T - logs[before, None]).sum(0)
+        counts += ids[roles == USER].long().bincount(minlength=len(counts))
+    return counts.argsort(descending=True, stable=True)[:pieces].sort().values
+
+
 def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folder: Path, seed: int, stage: Stage = STAGE,
                      inner: int = INNER, pieces: int = PIECES, layers: tuple[int, ...] | None = None, tokens: int = TOKENS,
                      every: int = 100, evaluate: Callable[[EagleDrafter], float] | None = None) -> tuple[EagleDrafter, list[dict]]:
@@ -51,8 +65,9 @@ def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folde
     in the end goes into `fc`; `evaluate` is given such a drafter. The output matrix stays the verifier's."""
     layers = layers or layers_of(verifier)
     stage, width = replace(stage, steps=steps), verifier.config.hidden_size
-    embeddings, draft_ids = verifier.get_input_embeddings().weight.detach(), chats.frequent(pieces)
-    matrix = verifier.get_output_embeddings().weight.detach()[draft_ids]
+    embeddings, matrix = (part.weight.detach() for part in (verifier.get_input_embeddings(), verifier.get_output_embeddings()))
+    draft_ids = expected_pieces(chats, matrix, pieces)
+    matrix = matrix[draft_ids]
     sample = torch.cat([states[1:] for states in chats.states[:64]])[:, :len(layers) * width].float()
     scales = sample.unflatten(-1, (len(layers), width)).square().mean((0, 2)).rsqrt().repeat_interleave(width)
     eagle = new_eagle(verifier, verifier.model.norm.weight.detach(), seed, inner, layers, draft_ids)

@@ -248,13 +248,6 @@ class Chats:
                                     for values in (self.ids, self.roles, self.states, self.logs))
         return ids.long(), roles, states.float(), logs
 
-    def frequent(self, pieces: int) -> torch.Tensor:
-        """The `pieces` tokens that answers hold most often, ascending; of those that are equally rare, the lower ids."""
-        counts = torch.zeros(int(max(ids.max() for ids in self.ids)) + 1, dtype=torch.long)
-        for ids, roles in zip(self.ids, self.roles):
-            counts += ids[roles >= GREEDY].long().bincount(minlength=len(counts))
-        return counts.argsort(descending=True, stable=True)[:pieces].sort().values
-
 
 def chat_library(model: LlamaForCausalLM, template: ChatTemplate, answers: int, folder: Path, seed: int, **options) -> Chats:
     """Chats with about `answers` tokens by the assistant, kept in `folder`, `SHARD` of them a file; goes on from the files that are there.

@@ -9,7 +9,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from specdec_utils.models.pair import ModelPair
 from training import smollm2
 from training.__main__ import main
-from training.chat_eagle import drafts_of, plan, train_chat_eagle
+from training.chat_eagle import drafts_of, expected_pieces, plan, train_chat_eagle
 from training.chats import GIVEN, GREEDY, SAMPLED, USER, Chats, ChatTemplate, Turn, chat, chat_library, write_chats
 from training.eagle import HeadLoss
 from training.eagle_measures import acceptance_by_depth
@@ -141,6 +141,20 @@ def test_drafts_begin_where_the_next_token_and_the_last_guess_are_the_answers():
     assert drafts_of(roles, 1).shape == (1, 12) and drafts_of(roles, 2).shape == (1, 11)
 
 
+@torch.inference_mode()
+def test_pieces_are_those_that_the_model_expects_to_write_and_that_users_wrote(llama, chats):
+    counts = torch.zeros(60)
+    for ids, roles in zip(chats.ids, chats.roles):
+        share = torch.softmax(llama(ids.long()[None]).logits[0], dim=-1)
+        for t, role in enumerate(roles.tolist()):
+            if role >= GREEDY:
+                counts += share[t - 1]
+            elif role == USER:
+                counts[ids[t]] += 1
+    few = expected_pieces(chats, llama.lm_head.weight, 8)
+    assert few.tolist() == counts.topk(8).indices.sort().values.tolist()
+
+
 @pytest.mark.parametrize("mix", [0.0, 0.6, 1.0])
 def test_what_the_drafter_cannot_write_counts_as_one_more_token(mix):
     """The loss over all pieces, its gradient by the states of those pieces that it can write: the rest has q = 0."""
@@ -185,7 +199,8 @@ def test_chat_eagle_learns_goes_on_from_its_checkpoint_and_reads_unscaled_featur
     for one, two, three in zip(eagle.state_dict().values(), again.state_dict().values(), seen[-1].state_dict().values(), strict=True):
         assert torch.equal(one, two) and torch.equal(one, three)
     before, after = (acceptance_by_depth(llama, drafter, texts, depth=3) for drafter in (fresh, eagle))
-    assert eagle.draft_ids.tolist() == chats.frequent(40).tolist() and len(eagle.draft_ids) == 40
+    assert eagle.draft_ids.tolist() == expected_pieces(chats, llama.lm_head.weight.detach(), 40).tolist() and len(eagle.draft_ids) == 40
+    assert torch.equal(eagle.lm_head.weight, llama.lm_head.weight[eagle.draft_ids])
     assert all(y > x + 0.1 and y > 0.8 for x, y in zip(before["greedy_equal"], after["greedy_equal"]))
 
 
