@@ -9,12 +9,14 @@ from transformers import LlamaForCausalLM
 
 from specdec_utils.models.eagle import EagleDrafter
 
-from .chats import GREEDY, USER, Chats, layers_of
+from .chat_library import Chats
+from .chats import GREEDY, USER, layers_of
 from .eagle import Stage, new_eagle, unrolled_loss
 from .loop import fit
 
 INNER = 1024
 PIECES = 8192
+START = 0.1  # size of the states that the layer begins with: what it adds itself outweighs them after a few steps
 TOKENS = 2200  # of a training step, padding included
 STAGE = Stage(1000, ("chats",), depths=(3, 5), decay=0.9, kept=0.4, rate=1.0, flat=0.4, last=0.02, mixed=(0.3, 0.8))
 
@@ -72,6 +74,7 @@ def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folde
     scales = sample.unflatten(-1, (len(layers), width)).square().mean((0, 2)).rsqrt().repeat_interleave(width)
     eagle = new_eagle(verifier, verifier.model.norm.weight.detach(), seed, inner, layers, draft_ids)
     eagle.lm_head.requires_grad_(False)
+    eagle.fc.weight.data *= START
     batches = plan([len(ids) for ids in chats.ids], steps, tokens, seed)
 
     def finished() -> EagleDrafter:

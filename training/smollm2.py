@@ -15,7 +15,8 @@ from specdec_utils.text.config import Cfg
 
 from .chat_card import chat_card
 from .chat_eagle import train_chat_eagle
-from .chats import GREEDY, Chats, ChatTemplate, chat_library
+from .chat_library import Chats, chat_library
+from .chats import GREEDY, ChatTemplate
 from .eagle_measures import acceptance_by_depth, cost
 
 LENGTH = 128  # tokens of an answer that is measured

@@ -10,7 +10,8 @@ from specdec_utils.models.pair import ModelPair
 from training import smollm2
 from training.__main__ import main
 from training.chat_eagle import drafts_of, expected_pieces, plan, train_chat_eagle
-from training.chats import GIVEN, GREEDY, SAMPLED, USER, Chats, ChatTemplate, Turn, chat, chat_library, write_chats
+from training.chat_library import Chats, chat_library
+from training.chats import GIVEN, GREEDY, SAMPLED, USER, ChatTemplate, Turn, chat, write_chats
 from training.eagle import HeadLoss
 from training.eagle_measures import acceptance_by_depth
 from training.loop import Muon
