@@ -8,7 +8,7 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 from transformers import LlamaForCausalLM
 
-from .chats import GREEDY, ChatTemplate, write_chats
+from .chats import GREEDY, ChatTemplate, chat, endless, write_chats
 from .eagle_texts import runs_of
 
 SHARD = 64  # chats in a file
@@ -58,14 +58,13 @@ class Chats:
         return ids.long(), roles, states.float(), logs
 
 
-def chat_library(model: LlamaForCausalLM, template: ChatTemplate, answers: int, folder: Path, seed: int, **options) -> Chats:
-    """Chats with about `answers` tokens by the assistant, kept in `folder`, `SHARD` of them a file; goes on from the files that are there.
-    `options` are those of `write_chats`."""
+def chat_library(model: LlamaForCausalLM, template: ChatTemplate, answers: int, folder: Path, seed: int, draw=chat, **options) -> Chats:
+    """Chats with about `answers` tokens by the assistant, as `draw` draws them, kept in `folder`, `SHARD` of them a file; goes on from the
+    files that are there. `options` are those of `write_chats`."""
     folder.mkdir(parents=True, exist_ok=True)
     files = sorted(folder.glob("*.pt"))
-    written = Chats.read(files)
-    bar = tqdm(total=answers, initial=written.answers, desc="tokens of answers")
-    source = write_chats(model, template, seed + len(files), **options)
+    bar = tqdm(total=answers, initial=Chats.read(files).answers, desc="tokens of answers")
+    source = write_chats(model, template, endless(template, seed + len(files), draw), seed + len(files), **options)
     while bar.n < answers:
         shard = Chats.of([next(source) for _ in range(SHARD)])
         part = folder / f"{len(files):04d}.part"

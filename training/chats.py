@@ -4,9 +4,8 @@ Behind its template's opening of a user's turn the model writes what a user migh
 the first words on that are given here so that all kinds of prompts occur; then it answers. Many chats at a time: a row of the
 batch that ends its chat begins the next one.
 """
-import copy
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -41,7 +40,8 @@ class ChatTemplate:
     """SmolLM2's chat template in tokens (ChatML): its tokenizer merges nothing across the marks."""
 
     def __init__(self, tokenizer):
-        self.tokenizer, self.end = tokenizer, tokenizer.convert_tokens_to_ids("<|im_end|>")
+        self.tokenizer = tokenizer
+        *_, self.end = self.ids("<|im_end|>")
 
     def ids(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -95,8 +95,10 @@ class Row:
             self.turn, *self.turns = self.turns
             self.waiting, self.left = self.waiting + self.turn.given, self.turn.most
 
-    def next(self, choice: int, end: int) -> int | None:
-        """The token to feed now, `choice` being the model's; None where the chat has ended."""
+    def next(self, choice: int, end: int, room: int) -> int | None:
+        """The token to feed now, `choice` being the model's; None where the chat has ended, or fills its `room`."""
+        if len(self.ids) == room:
+            return None
         if self.waiting:
             token, role = self.waiting.pop(0), GIVEN
         elif self.left:
@@ -109,6 +111,11 @@ class Row:
         self.ids.append(token)
         self.roles.append(role)
         return token
+
+    def finished(self) -> dict[str, torch.Tensor]:
+        """The chat as `write_chats` gives it."""
+        return {"ids": torch.tensor(self.ids, dtype=torch.int32), "roles": torch.tensor(self.roles, dtype=torch.uint8),
+                "states": torch.stack(self.states), "logs": torch.stack(self.logs)}
 
 
 class BatchedLlama:
@@ -158,43 +165,62 @@ class BatchedLlama:
         return self.out(last), torch.cat([*kept, last], dim=-1)
 
 
-def write_chats(model: LlamaForCausalLM, template: ChatTemplate, seed: int, rows: int = 32, layers: tuple[int, ...] | None = None,
-                room: int = ROOM, draw: Callable[[ChatTemplate, random.Random], list[Turn]] = chat) -> Iterator[dict[str, torch.Tensor]]:
-    """Chats without end, in the order in which they are finished; each of T tokens as `ids` and `roles` [T], `states` [T, ...] of
-    `layers` (default: `layers_of`) in float16 (see `BatchedLlama.feed`) and `logs` [T], the logarithm of what exp(logits) sum to over
-    the whole vocabulary. A chat ends after `room` tokens at the latest."""
-    layers = layers or layers_of(model)
-    rng, generator = random.Random(seed), torch.Generator().manual_seed(seed)
-    batched, begun = BatchedLlama(model, rows, room), {}
-    chats: list[Row] = [Row(draw(template, rng)) for _ in range(rows)]
-    choice = [0] * rows
+def endless(template: ChatTemplate, seed: int, draw: Callable[[ChatTemplate, random.Random], list[Turn]] = chat) -> Iterator[list[Turn]]:
+    """Chats to be written, one after another, as `draw` draws them."""
+    rng = random.Random(seed)
     while True:
+        yield draw(template, rng)
+
+
+def answers_to(template: ChatTemplate, prompts: Iterable[str], most: int) -> Iterator[list[Turn]]:
+    """Chats with a greedy answer of up to `most` tokens to each of `prompts`, behind the template's own system message."""
+    for prompt in prompts:
+        yield [Turn(template.opening(SYSTEMS[0])), Turn(template.ids(prompt)), Turn(template.answer, most, 0.0, GREEDY)]
+
+
+def write_chats(model: LlamaForCausalLM, template: ChatTemplate, wanted: Iterator[list[Turn]], seed: int, rows: int = 32,
+                layers: tuple[int, ...] | None = None, room: int = ROOM) -> Iterator[dict[str, torch.Tensor]]:
+    """The chats of `wanted` in the order in which they are finished; each of T tokens as `ids` and `roles` [T], `states` [T, ...] of
+    `layers` (default: `layers_of`) in float16 (see `BatchedLlama.feed`) and `logs` [T], the logarithm of what exp(logits) sum to over
+    the whole vocabulary. A chat ends after `room` tokens at the latest; `seed` is that of the tokens drawn."""
+    layers, generator = layers or layers_of(model), torch.Generator().manual_seed(seed)
+    batched, begun = BatchedLlama(model, rows, room), {}
+
+    def next_row(b: int) -> Row | None:
+        turns = next(wanted, None)
+        row = turns and Row(turns)
+        if row and row.head in begun:  # as another chat before it
+            n = len(row.head)
+            batched.keys[:, b, :, :n], batched.values[:, b, :, :n], states, logs = begun[row.head]
+            row.ids, row.roles, row.waiting, row.states, row.logs = [*row.head], [GIVEN] * n, row.waiting[n:], [*states], [*logs]
+        return row
+
+    chats, choice = [next_row(b) for b in range(rows)], [0] * rows
+    while any(chats):
         fed = []
         for b, row in enumerate(chats):
-            token = row.next(choice[b], template.end) if len(row.ids) < room else None
+            token = row.next(choice[b], template.end, room) if row else 0
             if token is None:
-                yield {"ids": torch.tensor(row.ids, dtype=torch.int32), "roles": torch.tensor(row.roles, dtype=torch.uint8),
-                       "states": torch.stack(row.states), "logs": torch.stack(row.logs)}
+                yield row.finished()
                 if row.head not in begun:
                     n = len(row.head)
                     begun[row.head] = (batched.keys[:, b, :, :n].clone(), batched.values[:, b, :, :n].clone(),
                                        [state.clone() for state in row.states[:n]], row.logs[:n])
-                row = chats[b] = Row(draw(template, rng))
-                if row.head in begun:  # as another chat before it
-                    n = len(row.head)
-                    batched.keys[:, b, :, :n], batched.values[:, b, :, :n], row.states, row.logs = map(copy.copy, begun[row.head])
-                    row.ids, row.roles, row.waiting = list(row.head), [GIVEN] * n, row.waiting[n:]
-                token = row.next(0, template.end)
+                row = chats[b] = next_row(b)
+                token = row.next(0, template.end, room) if row else 0
             fed.append(token)
-        positions = torch.tensor([len(row.ids) - 1 for row in chats])
+        if not any(chats):
+            return
+        positions = torch.tensor([len(row.ids) - 1 if row else 0 for row in chats])  # a row without a chat computes for nothing
         logits, states = batched.feed(torch.tensor(fed), positions, layers)
         logs, states = torch.logsumexp(logits, dim=-1), states.half()
-        warmth = torch.tensor([row.turn.temperature for row in chats])
+        warmth = torch.tensor([row.turn.temperature if row else 0.0 for row in chats])
         best, warm = logits.argmax(-1), warmth.nonzero()[:, 0]
         if len(warm):
             share = torch.softmax(logits[warm] / warmth[warm, None], dim=-1)
             best[warm] = torch.multinomial(share, 1, generator=generator)[:, 0]
         choice = best.tolist()
         for row, state, log in zip(chats, states, logs):
-            row.states.append(state)
-            row.logs.append(log)
+            if row:
+                row.states.append(state)
+                row.logs.append(log)

@@ -9,9 +9,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from specdec_utils.models.pair import ModelPair
 from training import smollm2
 from training.__main__ import main
-from training.chat_eagle import drafts_of, expected_pieces, plan, train_chat_eagle
+from training.chat_eagle import acceptance_on_chats, drafts_of, expected_pieces, plan, train_chat_eagle
 from training.chat_library import Chats, chat_library
-from training.chats import GIVEN, GREEDY, SAMPLED, USER, ChatTemplate, Turn, chat, write_chats
+from training.chats import GIVEN, GREEDY, SAMPLED, USER, ChatTemplate, Turn, answers_to, chat, endless, write_chats
 from training.eagle import HeadLoss
 from training.eagle_measures import acceptance_by_depth
 from training.loop import Muon
@@ -33,7 +33,7 @@ class Letters:
 
 def brief_chat(template, rng):
     warmth = rng.choice((0.0, 1.0))
-    return [Turn(template.opening(rng.choice(("abc", None)))), Turn(template.ids("q" + rng.choice("abcdefg")), 4, 1.0, USER),
+    return [Turn(template.opening(rng.choice(("abc", None)))), Turn(template.ids("q" + rng.choice("abcdefg")), 4, 9.0, USER),
             Turn(template.answer, 20, warmth, SAMPLED if warmth else GREEDY)]
 
 
@@ -53,7 +53,7 @@ def llama():
 
 @pytest.fixture(scope="module")
 def chats(llama):
-    source = write_chats(llama, Letters(), seed=3, rows=4, layers=LAYERS, room=ROOM, draw=brief_chat)
+    source = write_chats(llama, Letters(), endless(Letters(), 3, brief_chat), seed=3, rows=4, layers=LAYERS, room=ROOM)
     return Chats.of([next(source) for _ in range(40)])
 
 
@@ -76,7 +76,7 @@ def test_a_chat_is_template_user_template_answer_and_an_end(chats):
         kinds = [int(roles[0]), *(int(b) for a, b in zip(roles, roles[1:]) if a != b)]
         assert kinds in ([GIVEN, USER, GIVEN, role, *last] for role in (GREEDY, SAMPLED) for last in ([], [GIVEN])), kinds
         assert ids[0] == 4 and ids[-1] == END and len(ids) <= ROOM
-    assert len({tuple(ids.tolist()) for ids in chats.ids}) > 30
+    assert len({tuple(ids.tolist()) for ids in chats.ids}) > 20
 
 
 def test_a_chat_does_not_depend_on_the_rows_beside_it(llama):
@@ -86,12 +86,21 @@ def test_a_chat_does_not_depend_on_the_rows_beside_it(llama):
                 Turn(template.answer, 5 + rng.randrange(9), 0.0, GREEDY)]
     found = []
     for rows in (1, 3):
-        source = write_chats(llama, Letters(), seed=1, rows=rows, layers=LAYERS, room=ROOM, draw=draw)
+        source = write_chats(llama, Letters(), endless(Letters(), 1, draw), seed=1, rows=rows, layers=LAYERS, room=ROOM)
         found.append({tuple(chat["ids"].tolist()): chat["states"] for chat in (next(source) for _ in range(30))})
     both = found[0].keys() & found[1].keys()
     assert len(both) >= 20
     for ids in both:
         torch.testing.assert_close(found[0][ids], found[1][ids], atol=1e-2, rtol=1e-2)
+
+
+def test_given_prompts_are_all_answered_greedily_and_no_more(llama):
+    prompts = ["ab", "c", "abcd", "b", "e", "dd"]
+    chats = Chats.of([*write_chats(llama, Letters(), answers_to(Letters(), prompts, 9), seed=1, rows=4, layers=LAYERS, room=100)])
+    begun = Letters().opening(SYSTEMS[0])
+    found = {tuple(ids[len(begun):][:(roles == GIVEN).sum() - len(begun)].tolist()[:4]) for ids, roles in zip(chats.ids, chats.roles)}
+    assert len(chats) == 6 == len(found) and all(ids[:len(begun)].tolist() == begun for ids in chats.ids)
+    assert all((roles == GREEDY).sum() <= 9 and not ((roles == USER) | (roles == SAMPLED)).any() for roles in chats.roles)
 
 
 def test_library_is_kept_goes_on_from_its_files_and_leaves_out_what_is_measured(llama, tmp_path):
@@ -108,10 +117,6 @@ def test_library_is_kept_goes_on_from_its_files_and_leaves_out_what_is_measured(
 
 
 def test_template_is_the_tokenizers_own_and_kinds_of_users_all_occur(byte_tokenizer):
-    class Marked(type(byte_tokenizer)):
-        def convert_tokens_to_ids(self, token):
-            return 3
-    byte_tokenizer.__class__ = Marked
     template, rng = ChatTemplate(byte_tokenizer), random.Random(5)
     assert byte_tokenizer.decode(template.opening("Be brief.")) == "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n"
     assert byte_tokenizer.decode(template.opening(None) + template.answer) == "<|im_start|>user\n\n<|im_start|>assistant\n"
@@ -139,6 +144,8 @@ def test_drafts_begin_where_the_next_token_and_the_last_guess_are_the_answers():
     roles = torch.tensor([[GIVEN, USER, GIVEN, GREEDY, GREEDY, GREEDY, GIVEN, GIVEN, SAMPLED, SAMPLED, SAMPLED, SAMPLED, GIVEN]])
     assert drafts_of(roles, 1)[0].nonzero()[:, 0].tolist() == [2, 3, 7, 8, 9]
     assert drafts_of(roles, 2)[0].nonzero()[:, 0].tolist() == [2, 7, 8]
+    assert drafts_of(roles, 1, least=USER)[0].nonzero()[:, 0].tolist() == [2, 3, 7, 8, 9]
+    assert drafts_of(torch.tensor([[GIVEN, USER, USER, GIVEN, GREEDY]]), 1, least=USER)[0].tolist() == [True, False, False, False]
     assert drafts_of(roles, 1).shape == (1, 12) and drafts_of(roles, 2).shape == (1, 11)
 
 
@@ -200,6 +207,9 @@ def test_chat_eagle_learns_goes_on_from_its_checkpoint_and_reads_unscaled_featur
     for one, two, three in zip(eagle.state_dict().values(), again.state_dict().values(), seen[-1].state_dict().values(), strict=True):
         assert torch.equal(one, two) and torch.equal(one, three)
     before, after = (acceptance_by_depth(llama, drafter, texts, depth=3) for drafter in (fresh, eagle))
+    stored = acceptance_on_chats(llama, eagle, chats, GREEDY, depth=3)  # the same but for the marks of the answers' ends
+    for one, other in zip(stored["equal"] + stored["sum_min_p_q"], after["greedy_equal"] + after["sum_min_p_q"], strict=True):
+        assert abs(one - other) < 0.1
     assert eagle.draft_ids.tolist() == expected_pieces(chats, llama.lm_head.weight.detach(), 40).tolist() and len(eagle.draft_ids) == 40
     assert torch.equal(eagle.lm_head.weight, llama.lm_head.weight[eagle.draft_ids])
     assert all(y > x + 0.1 and y > 0.8 for x, y in zip(before["greedy_equal"], after["greedy_equal"]))
@@ -220,7 +230,7 @@ def test_command_writes_chats_trains_measures_and_writes_the_card(llama, byte_to
         main(["smollm2", *arguments])
     card, weights = (tmp_path / "out" / "MODEL_CARD.md").read_text(encoding="utf-8"), tmp_path / "out" / "eagle" / "model.safetensors"
     measured = json.loads((tmp_path / "out" / "measurements.json").read_text(encoding="utf-8"))
-    assert measured["same_as_greedy"] == 4 and {*measured["tokens_a_pass"]} == {*prompts}
+    assert {*measured["tokens_a_pass"]} == {*measured["acceptance"]} == {*prompts} and measured["mean_tokens_a_pass"] >= 1
     assert f"c = **{measured['c']:.3f}** of a verifier step" in card and measured["bytes"] == weights.stat().st_size
     kept = weights.read_bytes()
     with torch.random.fork_rng():
