@@ -22,6 +22,7 @@ from .eagle_measures import cost
 LENGTH = 128  # tokens of an answer that is measured
 CHAIN = Cfg(max_new_tokens=LENGTH, topk_branch=1, draft_span=4)
 ANSWERS, STEPS = 400_000, 2000
+HELD_OUT = 48  # chats that are measured and not learnt from
 
 
 def measured_chats(pair: ModelPair, template: ChatTemplate, prompts: dict[str, tuple[str, ...]], file: Path) -> dict[str, Chats]:
@@ -52,7 +53,7 @@ def measure_chats(pair: ModelPair, measured: dict[str, Chats], held_out: Chats, 
             "pieces": eagle.lm_head.out_features, "layers": list(eagle.layers), "c": c}
 
 
-def renew_smollm2(out: Path, work: Path, seed: int, train: bool = True, wanted: int = ANSWERS, steps: int = STEPS, held_out: int = 48,
+def renew_smollm2(out: Path, work: Path, seed: int, train: bool = True, wanted: int = ANSWERS, steps: int = STEPS,
                   source: str = "smollm2", **options) -> None:
     """Let the model of pair `source` write chats, train its eagle drafter on them unless `train` is False, measure it and write the card
     into `out`. `options` are those of `train_chat_eagle`."""
@@ -60,7 +61,7 @@ def renew_smollm2(out: Path, work: Path, seed: int, train: bool = True, wanted: 
     template = ChatTemplate(pair.tokenizer)
     chats = chat_library(pair.verifier, template, wanted, work / "chats", seed)
     measured = measured_chats(pair, template, CHAT_PROMPTS, work / "measured.pt")
-    learning, kept = chats.part([*range(held_out, len(chats))]), chats.part([*range(held_out)])
+    learning, kept = chats.part([*range(HELD_OUT, len(chats))]), chats.part([*range(HELD_OUT)])
     if train:
         texts = [ids[roles == GREEDY].tolist() for part in measured.values() for ids, roles in zip(part.ids, part.roles)]
         learning = learning.without(texts)

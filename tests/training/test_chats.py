@@ -1,16 +1,17 @@
 """How a chat model's eagle drafter is made: chats that it writes itself, and training on their answers, on a Llama that is tiny."""
 import json
 import random
+from dataclasses import replace
 
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from specdec_utils.models.pair import ModelPair
-from training import smollm2
+from training import chat_library, smollm2
 from training.__main__ import main
 from training.chat_eagle import acceptance_on_chats, drafts_of, expected_pieces, plan, train_chat_eagle
-from training.chat_library import Chats, chat_library
+from training.chat_library import Chats
 from training.chats import GIVEN, GREEDY, SAMPLED, USER, ChatTemplate, Turn, answers_to, chat, endless, write_chats
 from training.eagle import HeadLoss
 from training.eagle_measures import acceptance_by_depth
@@ -105,9 +106,9 @@ def test_given_prompts_are_all_answered_greedily_and_no_more(llama):
 
 def test_library_is_kept_goes_on_from_its_files_and_leaves_out_what_is_measured(llama, tmp_path):
     options = dict(rows=4, layers=LAYERS, room=ROOM, draw=brief_chat)
-    first = chat_library(llama, Letters(), 500, tmp_path, 7, **options)
+    first = chat_library.chat_library(llama, Letters(), 500, tmp_path, 7, **options)
     files = sorted(tmp_path.iterdir())
-    more = chat_library(llama, Letters(), first.answers + 1, tmp_path, 7, **options)
+    more = chat_library.chat_library(llama, Letters(), first.answers + 1, tmp_path, 7, **options)
     assert first.answers >= 500 and len(first) == 64 * len(files) and len(more) == len(first) + 64
     assert all(torch.equal(one, two) for one, two in zip(first.ids, more.ids))
     assert not any(torch.equal(more.ids[i], more.ids[len(first) + i]) for i in range(8))  # another seed
@@ -121,7 +122,7 @@ def test_template_is_the_tokenizers_own_and_kinds_of_users_all_occur(byte_tokeni
     assert byte_tokenizer.decode(template.opening("Be brief.")) == "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n"
     assert byte_tokenizer.decode(template.opening(None) + template.answer) == "<|im_start|>user\n\n<|im_start|>assistant\n"
     drawn = [chat(template, rng) for _ in range(300)]
-    assert {len(turns) for turns in drawn} == {3, 4} and {turns[2].temperature for turns in drawn} == {0.0, 0.7, 1.0}
+    assert {len(turns) for turns in drawn} == {3, 5} and {turns[2].temperature for turns in drawn} == {0.0, 0.7, 1.0}
     assert all((turns[2].role == GREEDY) == (turns[2].temperature == 0) for turns in drawn)
     own = template.opening(SYSTEMS[0])
     assert 0.6 < sum(turns[0].given == own for turns in drawn) / 300 < 0.9
@@ -159,8 +160,8 @@ def test_pieces_are_those_that_the_model_expects_to_write_and_that_users_wrote(l
                 counts += share[t - 1]
             elif role == USER:
                 counts[ids[t]] += 1
-    few = expected_pieces(chats, llama.lm_head.weight, 8)
-    assert few.tolist() == counts.topk(8).indices.sort().values.tolist()
+    few = expected_pieces(chats, llama.lm_head.weight, 8)  # from states in half precision, so that near ties may go the other way
+    assert counts[few].sum() > 0.99 * counts.topk(8).values.sum() and few.tolist() == sorted({*few.tolist()})
 
 
 @pytest.mark.parametrize("mix", [0.0, 0.6, 1.0])
@@ -224,8 +225,11 @@ def test_command_writes_chats_trains_measures_and_writes_the_card(llama, byte_to
     byte_tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}:"
     monkeypatch.setattr(smollm2, "load_pair", lambda name, device: ModelPair(None, model, byte_tokenizer, name=name))
     prompts = {"story": ("Tell",), "question": ("Why?",), "summary": ("Sum up: a b",), "code": ("def f",)}
-    monkeypatch.setattr(smollm2, "CHAT_PROMPTS", prompts)
-    arguments = ["--work", str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--answers", "300", "--eagle-steps", "3"]
+    for module, few in ((smollm2, dict(CHAT_PROMPTS=prompts, HELD_OUT=6, LENGTH=12, CHAIN=replace(smollm2.CHAIN, max_new_tokens=12))),
+                        (chat_library, dict(SHARD=16))):
+        for name, value in few.items():
+            monkeypatch.setattr(module, name, value)
+    arguments = ["--work", str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--answers", "100", "--eagle-steps", "3"]
     with torch.random.fork_rng():
         main(["smollm2", *arguments])
     card, weights = (tmp_path / "out" / "MODEL_CARD.md").read_text(encoding="utf-8"), tmp_path / "out" / "eagle" / "model.safetensors"
