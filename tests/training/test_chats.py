@@ -210,7 +210,7 @@ def test_chat_eagle_learns_goes_on_from_its_checkpoint_and_reads_unscaled_featur
     before, after = (acceptance_by_depth(llama, drafter, texts, depth=3) for drafter in (fresh, eagle))
     stored = acceptance_on_chats(llama, eagle, chats, GREEDY, depth=3)  # the same but for the marks of the answers' ends
     for one, other in zip(stored["equal"] + stored["sum_min_p_q"], after["greedy_equal"] + after["sum_min_p_q"], strict=True):
-        assert abs(one - other) < 0.1
+        assert abs(one - other) < 0.15
     assert eagle.draft_ids.tolist() == expected_pieces(chats, llama.lm_head.weight.detach(), 40).tolist() and len(eagle.draft_ids) == 40
     assert torch.equal(eagle.lm_head.weight, llama.lm_head.weight[eagle.draft_ids])
     assert all(y > x + 0.1 and y > 0.8 for x, y in zip(before["greedy_equal"], after["greedy_equal"]))
