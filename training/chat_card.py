@@ -31,12 +31,13 @@ four have the template's own system message, three in twenty a second question. 
 answer that is measured here. The drafter's weights are under the project's licence.
 
 ## Recipe
-`python -m training smollm2`, seed {learnt['seed']}, {learnt['steps']} steps of about 2,200 tokens: after every position of an answer, unrolled four
-tokens deep and from the middle on five, weights 0.9^j, against the model's whole distribution (what it gives to pieces that the
-drafter cannot write counts as rejected). KL, then from 30 % to 80 % of the run more and more total variation, at temperature 1 and at
-a half. Muon (0.02) on the layer's matrices, AdamW (0.001) on the rest, flat for 40 % of the run, then linear to 0.02 of it. The
-pieces are those that it expects to write most often in these answers, by its own distributions; their rows of the output matrix
-are the model's own and were not trained. Float32 throughout; stored in half precision and measured as stored.
+`python -m training smollm2`, seed {learnt['seed']}, {learnt['steps']} steps of about 2,200 tokens, against the model's whole distribution: what it
+gives to pieces that the drafter cannot write counts as rejected. The first unrolled step after every position that the model wrote, the
+later ones (three deep, from the middle of the run on four, weights 0.9^j) after positions of answers. KL, then from 30 % to 80 % of the run
+more and more total variation, at temperature 1 and at a half. Noise of 0.2 of their size on the states that it reads. Muon (0.02) on the layer's
+matrices, AdamW (0.001) on the norms, flat for 40 % of the run, then linear to 0.02 of it. The pieces are those that the model expects to write
+most often in these answers, by its own distributions; their rows of the output matrix are the model's own and were not trained.
+Float32 throughout; stored in half precision and measured as stored. {learnt.get('note', '')}
 
 | step | share rejected (running) |
 |---|---|
