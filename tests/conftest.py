@@ -28,6 +28,8 @@ NOT_QUICK = {"browser",  # folders, files and tests that take long
              "test_gpt2_loads_by_its_hub_names_from_the_local_cache", "test_missing_hub_is_one_sentence_that_names_stories",
              "test_eagle_drafter_learns_and_goes_on_from_its_checkpoint", "test_a_machine_of_known_prices_is_foretold_within_one_percent",
              "test_command_trains_the_eagle_drafter_alone_resumes_and_writes_its_part_of_the_card", "test_shell_run_writes_json",
+             "test_chat_eagle_learns_goes_on_from_its_checkpoint_and_reads_unscaled_features",
+             "test_command_writes_chats_trains_measures_and_writes_the_card",
              "test_bench_compares_methods_and_peers_and_writes_json_and_picture",
              "test_the_folder_installs_with_no_index", "test_a_failure_of_pip_is_one_sentence",
              "test_neither_hub_nor_wheel_is_one_sentence_that_names_both", "test_pair_loads_by_its_hub_name_from_the_local_cache",

@@ -5,7 +5,7 @@ def _pieces(values: dict, form: str) -> str:
     return ", ".join(f"{n}: {form.format(v)}" for n, v in values.items())
 
 
-def _depths(values: list[float]) -> str:
+def depths(values: list[float]) -> str:
     return ", ".join(f"{value:.3f}" for value in values)
 
 
@@ -69,8 +69,8 @@ Loss in nats a token on the held-out stories, packed into {m['context']}-token w
 | the same by quarter of the text | {', '.join(f'{x:.3f}' for x in greedy['sum_min_p_q_by_quarter'])} | {', '.join(f'{x:.3f}' for x in sampled['sum_min_p_q_by_quarter'])} |
 
 Eagle drafter, a right path given, 1 to 6 tokens deep: its first choice is the verifier's on greedy text after the benchmark's
-openings **{_depths(m['eagle']['acceptance']['benchmark_greedy']['greedy_equal'])}** and after those of held-out stories **{_depths(m['eagle']['acceptance']['held_out_greedy']['greedy_equal'])}**;
-mean of sum(min(p, q)) on sampled text {_depths(m['eagle']['acceptance']['benchmark_sampled']['sum_min_p_q'])} and {_depths(m['eagle']['acceptance']['held_out_sampled']['sum_min_p_q'])}.
+openings **{depths(m['eagle']['acceptance']['benchmark_greedy']['greedy_equal'])}** and after those of held-out stories **{depths(m['eagle']['acceptance']['held_out_greedy']['greedy_equal'])}**;
+mean of sum(min(p, q)) on sampled text {depths(m['eagle']['acceptance']['benchmark_sampled']['sum_min_p_q'])} and {depths(m['eagle']['acceptance']['held_out_sampled']['sum_min_p_q'])}.
 A draft step, its share of the pass over accepted tokens included, takes c = **{m['eagle']['c']:.3f}** of a verifier step (one thread, lean passes).
 
 First choice of Medusa head 1, 2, ... = the verifier's greedy token, on its greedy text: {', '.join(f'{x:.3f}' for x in m['head_accuracy'])}.

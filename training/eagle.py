@@ -3,7 +3,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from transformers import GPT2LMHeadModel
+from transformers import GPT2LMHeadModel, PreTrainedModel
 
 from specdec_utils.models.eagle import EagleDrafter
 
@@ -41,6 +41,10 @@ class Stage:
         begin, end = self.mixed
         return min(1.0, max(0.0, (step / self.steps - begin) / (end - begin)))
 
+    def depth(self, step: int) -> int:
+        """How deep training is unrolled at `step` of the stage."""
+        return self.depths[step >= self.steps / 2]
+
     def turn(self, step: int) -> tuple[str, int]:
         """The kind of text at `step` of the stage, and how often it has been taken before."""
         round_, place = divmod(step, len(self.turns))
@@ -61,12 +65,13 @@ class HeadLoss(torch.autograd.Function):
     `HeadLoss.apply(h, w, p, mix, sharp)`: states h [n, d], output matrix w [V, d], the verifier's distributions p [n, V]. The gradient
     is that of (1 - mix) KL(p || q) + mix ((1 - sharp) |p - q| + sharp |p' - q'|), mean over rows, where p' and q' are p and q at half
     the temperature: acceptance where the text is sampled and where it is nearly greedy. The value returned is what one watches
-    under any mix, the probability of a rejection, |p - q| / 2.
+    under any mix, the probability of a rejection, |p - q| / 2. Rows of p may sum to less than one, to what the verifier gives to
+    the V tokens that the drafter can write: what is missing counts as one more token, which q never gives.
     """
 
     @staticmethod
     def forward(ctx, h, w, p, mix, sharp, block=192):
-        dh, dw, rejected = torch.empty_like(h), torch.zeros_like(w), 0.0
+        dh, dw, rejected = torch.empty_like(h), torch.zeros_like(w) if ctx.needs_input_grad[1] else None, 0.0
 
         def toward(q, target):  # gradient of |target - q| by the logits of q
             sign = torch.sign(q - target)
@@ -74,30 +79,35 @@ class HeadLoss(torch.autograd.Function):
         for i in range(0, len(h), block):
             states, target = h[i:i + block], p[i:i + block]
             q = torch.softmax(states @ w.T, dim=-1)
-            gradient = q - target
-            rejected += gradient.abs().sum().item() / 2
-            gradient *= 1 - mix
+            mass = target.sum(-1, keepdim=True)
+            missing = (1 - mass).clamp_min(0)
+            rejected += ((q - target).abs().sum() + missing.sum()).item() / 2
+            gradient = (q * mass - target).mul_(1 - mix)
             if mix > 0:
                 gradient.add_(toward(q, target), alpha=mix * (1 - sharp))
-                q, target = (x.square() / x.square().sum(-1, keepdim=True) for x in (q, target))
+                q, target = (x.square() / (x.square().sum(-1, keepdim=True) + rest) for x, rest in ((q, 0), (target, missing.square())))
                 gradient.add_(toward(q, target), alpha=2 * mix * sharp)
             torch.mm(gradient, w, out=dh[i:i + block])
-            dw.addmm_(gradient.T, states)
-        ctx.save_for_backward(dh / len(h), dw / len(h))
+            if dw is not None:
+                dw.addmm_(gradient.T, states)
+        ctx.save_for_backward(dh / len(h), None if dw is None else dw / len(h))
         return h.new_tensor(rejected / len(h))
 
     @staticmethod
     def backward(ctx, grad):
         dh, dw = ctx.saved_tensors
-        return grad * dh, grad * dw, None, None, None, None
+        return grad * dh, None if dw is None else grad * dw, None, None, None, None
 
 
-def new_eagle(verifier: GPT2LMHeadModel, scale: float, seed: int, inner: int = INNER, layers: tuple[int, ...] = LAYERS) -> EagleDrafter:
-    """A drafter that starts as the verifier's last state (of root mean square `scale`) behind the verifier's output matrix."""
+def new_eagle(verifier: PreTrainedModel, scale: float | torch.Tensor, seed: int, inner: int = INNER, layers: tuple[int, ...] = LAYERS,
+              draft_ids: torch.Tensor | None = None) -> EagleDrafter:
+    """A drafter that starts as the last of the states that it reads, behind the verifier's output matrix, at `scale`: one number or
+    one a unit. `draft_ids`: the tokens that it can write (default: all)."""
     torch.manual_seed(seed)
-    width = verifier.config.n_embd
-    eagle = EagleDrafter(width, verifier.config.vocab_size, layers, heads=verifier.config.n_head, inner=inner,
-                         context=verifier.config.n_positions)
+    config, matrix = verifier.config, verifier.get_output_embeddings().weight.detach()
+    width = matrix.shape[1]
+    eagle = EagleDrafter(width, config.vocab_size, layers, heads=config.num_attention_heads, inner=inner, draft_ids=draft_ids,
+                         kv_heads=getattr(config, "num_key_value_heads", None), context=config.max_position_embeddings)
     with torch.no_grad():
         for name, weight in eagle.named_parameters():
             if weight.ndim == 2:
@@ -105,9 +115,19 @@ def new_eagle(verifier: GPT2LMHeadModel, scale: float, seed: int, inner: int = I
         eagle.midlayer.self_attn.o_proj.weight.zero_()
         eagle.midlayer.mlp.down_proj.weight.zero_()
         eagle.fc.weight[:, -width:] += torch.eye(width)
-        eagle.lm_head.weight.copy_(verifier.lm_head.weight)
-        eagle.norm.weight.fill_(scale)
+        eagle.lm_head.weight.copy_(matrix if draft_ids is None else matrix[draft_ids])
+        eagle.norm.weight.copy_(torch.as_tensor(scale))
     return eagle
+
+
+def unrolled_loss(eagle: EagleDrafter, outputs: list[torch.Tensor], targets: list[torch.Tensor], decay: float,
+                  mix: float) -> torch.Tensor:
+    """`HeadLoss` of each unrolled step's `outputs` [n, width] against the verifier's `targets` [n, V], weighted 1, decay, decay², ..."""
+    weights = [decay ** j for j in range(len(outputs))]
+    loss = torch.zeros(())
+    for output, target, weight in zip(outputs, targets, weights, strict=True):
+        loss = loss + weight / sum(weights) * HeadLoss.apply(eagle.norm(output), eagle.lm_head.weight, target, mix, 0.5)
+    return loss
 
 
 def train_eagle(verifier: GPT2LMHeadModel, libraries: dict[str, Library], steps: int, folder: Path, seed: int,
@@ -135,15 +155,12 @@ def train_eagle(verifier: GPT2LMHeadModel, libraries: dict[str, Library], steps:
         picks = order[within * rows:(within + 1) * rows]
         ids, features = library.ids[picks], library.hidden[picks].float()
         p = torch.softmax(features[..., -width:] @ matrix.T, dim=-1)
-        depth = stage.depths[step >= stage.steps / 2]
+        depth = stage.depth(step)
         length, rng = ids.shape[1] - depth, torch.Generator().manual_seed(seed * 1_000_003 + step)
         some = torch.randperm(length, generator=rng)[:int(length * stage.kept)].sort().values
-        loss, weights = torch.zeros(()), [stage.decay ** j for j in range(depth)]
-        for j, (output, weight) in enumerate(zip(eagle.unroll(features, ids, embeddings, depth, some), weights), 1):
-            target = p[:, j:length + j] if j == 1 else p[:, some + j]
-            rejected = HeadLoss.apply(eagle.norm(output).flatten(0, 1), eagle.lm_head.weight, target.flatten(0, 1), stage.mix(step), 0.5)
-            loss = loss + weight / sum(weights) * rejected
-        return loss
+        outputs = [output.flatten(0, 1) for output in eagle.unroll(features, ids, embeddings, depth, some)]
+        targets = [p[:, 1:length + 1], *(p[:, some + j] for j in range(2, depth + 1))]
+        return unrolled_loss(eagle, outputs, [target.flatten(0, 1) for target in targets], stage.decay, stage.mix(step))
 
     def factor(step: int) -> float:
         stage, step, _ = place(step)

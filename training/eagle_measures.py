@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 import torch
-from transformers import GPT2LMHeadModel
+from transformers import GPT2LMHeadModel, PreTrainedModel
 
 from specdec_utils.models.eagle import EagleDrafter
 from specdec_utils.run.calling import cached_model
@@ -15,13 +15,16 @@ from .library import write_text
 
 
 @torch.inference_mode()
-def acceptance_by_depth(verifier: GPT2LMHeadModel, eagle: EagleDrafter, texts: list[tuple[list[int], int]],
+def acceptance_by_depth(verifier: PreTrainedModel, eagle: EagleDrafter, texts: list[tuple[list[int], int]],
                         depth: int = 6) -> dict[str, list[float]]:
     """On `texts`, each (ids, how many of them are the opening): per depth, a right path given, how often the drafter's first choice
-    is the verifier's ("greedy_equal") and the mean of sum(min(p, q)) ("sum_min_p_q"), over all drafts after the opening's end."""
+    is the verifier's ("greedy_equal") and the mean of sum(min(p, q)) ("sum_min_p_q"), over all drafts after the opening's end. Texts
+    that end before a draft of `depth` does are left out."""
     equal, overlap, n = torch.zeros(depth), torch.zeros(depth), 0
-    embeddings = verifier.transformer.wte.weight
+    embeddings = verifier.get_input_embeddings().weight
     for ids, start in texts:
+        if len(ids) - start < depth:
+            continue
         out = verifier(torch.tensor([ids]), output_hidden_states=True, use_cache=False)
         features = torch.cat([out.hidden_states[layer] for layer in eagle.layers], dim=-1)
         p = torch.softmax(out.logits[0], dim=-1)
@@ -47,7 +50,7 @@ def measured_texts(verifier: GPT2LMHeadModel, encode: Callable[[str], list[int]]
 
 
 @torch.inference_mode()
-def cost(verifier: GPT2LMHeadModel, eagle: EagleDrafter, texts: list[list[int]], context: int = 60, span: int = 6) -> float:
+def cost(verifier: PreTrainedModel, eagle: EagleDrafter, texts: list[list[int]], context: int = 60, span: int = 6) -> float:
     """c: the time of a draft step over that of a verifier step, on one thread, both through the lean passes and by turns. A draft step
     is a `span`th part of a whole draft, in which the drafter first reads as many new features."""
     ratios, threads, clock = [], torch.get_num_threads(), time.perf_counter

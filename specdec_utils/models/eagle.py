@@ -136,7 +136,7 @@ class EagleDrafter(nn.Module):
 
         `features` [B, T, k * width] of the text `ids` [B, T], `embeddings` [V, width]. Row s of step j (from 1) stands for a draft
         whose last true feature is f_s, and guesses ids[:, s + j + 1]. Step 1 has L = T - steps rows; the later ones have those
-        that `rows` [n] names (ascending; default: all), since after step 1 no row depends on another.
+        that `rows` names, [n] or for each text its own, [B, n] (default: all), since after step 1 no row depends on another.
         At step j the query of row s attends to the keys that true features left at positions up to s, and to those that its own
         row left in steps 2 to j. "Training-time test", Li et al. 2025 (EAGLE-3, arXiv 2503.01840), section 3.2.
         """
@@ -147,11 +147,13 @@ class EagleDrafter(nn.Module):
         told = F.linear(m.input_layernorm(embeddings[ids]), weight[:, :width])  # what the embeddings give, once for all steps
         unseen = features.new_full((length, length), float("-inf")).triu_(1)
         state, outputs, own = self.fc(features[:, :length]), [], []
+        texts = slice(None) if rows is None or rows.ndim == 1 else torch.arange(len(ids), device=ids.device)[:, None]
         for j in range(1, steps + 1):
             at = every if j == 1 or rows is None else rows
-            parts = (told[:, at + j] + F.linear(m.hidden_norm(state), weight[:, width:])).unflatten(-1, (-1, self.size)).transpose(1, 2)
+            both = told[texts if j > 1 else slice(None), at + j] + F.linear(m.hidden_norm(state), weight[:, width:])
+            parts = both.unflatten(-1, (-1, self.size)).transpose(1, 2)
             q, k, v = parts.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
-            cos, sin = self.cos[at + j - 1], self.sin[at + j - 1]
+            cos, sin = (table[at + j - 1].unsqueeze(-3) for table in (self.cos, self.sin))  # for each head the same
             q, k = rotate(q, cos, sin) * self.size ** -0.5, rotate(k, cos, sin)
             if groups > 1:
                 k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
@@ -160,7 +162,7 @@ class EagleDrafter(nn.Module):
                 attended = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)
             else:
                 own.append((k, v))
-                scores = torch.matmul(q, true_keys.transpose(-1, -2)) + unseen[at]
+                scores = torch.matmul(q, true_keys.transpose(-1, -2)) + unseen[at].unsqueeze(-3)
                 diagonal = [(q * key).sum(-1, keepdim=True) for key, _ in own]
                 share = torch.softmax(torch.cat([scores, *diagonal], dim=-1), dim=-1)
                 attended = torch.matmul(share[..., :length], true_values)
@@ -169,7 +171,7 @@ class EagleDrafter(nn.Module):
             state = self.finish(state, attended)
             outputs.append(state)
             if j == 1 and rows is not None:
-                state = state[:, rows]
+                state = state[texts, rows]
         return outputs
 
     # -- on disk

@@ -89,6 +89,9 @@ def test_unrolled_training_equals_drafting_on_its_own_outputs(random_eagle, text
     torch.testing.assert_close(thinned[0], unrolled[0])
     for one, other in zip(thinned[1:], unrolled[1:], strict=True):
         torch.testing.assert_close(one, other[:, some])
+    own = torch.tensor([[5, 0, 2], [7, 1, 1]])  # for each text its own
+    for j, (one, other) in enumerate(zip(drafter.unroll(features, ids, embeddings, steps, own), unrolled, strict=True)):
+        torch.testing.assert_close(one, other if j == 0 else torch.stack([other[0, own[0]], other[1, own[1]]]))
 
 
 def test_unrolling_looks_at_no_token_beyond_the_next(random_eagle, text):
