@@ -17,6 +17,7 @@ BRANCH = "main"
 NAV = "<!-- nav -->"
 INSTALL = 'pip install -e ".[lab]"'
 BADGE = "images/open-in-colab.svg"  # ours, so that a notebook opened offline asks no other host
+BINDER_BADGE = "images/launch-binder.svg"
 
 
 def repository(root: Path = ROOT) -> str:
@@ -33,6 +34,11 @@ def colab(address: str, name: str) -> str:
     """Where Colab opens the notebook `name`."""
     owner_and_repository = address.removeprefix("https://github.com/")
     return f"https://colab.research.google.com/github/{owner_and_repository}/blob/{BRANCH}/notebooks/{name}"
+
+
+def binder(address: str, name: str) -> str:
+    """Where Binder opens the notebook `name` in JupyterLab, with the environment of environment.yml."""
+    return f"https://mybinder.org/v2/gh/{address.removeprefix('https://github.com/')}/{BRANCH}?urlpath=lab/tree/notebooks/{name}"
 
 
 def navigation(address: str, name: str, names: list[str]) -> str:
@@ -90,8 +96,10 @@ def filled_notebook(text: str, address: str, name: str, names: list[str]) -> str
 def filled_readme(text: str, address: str, names: list[str]) -> str:
     """README with the block between `<!-- colab -->` and `<!-- /colab -->` filled in."""
     links = " · ".join(f"[{name[:2]}]({colab(address, name)})" for name in names)
-    badge = f"[![Open in Colab](notebooks/{BADGE})]({colab(address, names[0])})\n\nEach notebook in Colab: {links}" if names else ""
-    block = f"<!-- colab -->\n{badge}\n<!-- /colab -->"
+    badges = f"[![Open in Colab](notebooks/{BADGE})]({colab(address, names[0])})\n" \
+             f"[![Launch in Binder](notebooks/{BINDER_BADGE})]({binder(address, names[0])})\n\n" \
+             f"Each notebook in Colab: {links}" if names else ""
+    block = f"<!-- colab -->\n{badges}\n<!-- /colab -->"
     filled, count = re.subn(r"<!-- colab -->.*?<!-- /colab -->", lambda _: block, text, flags=re.DOTALL)
     if count != 1:
         raise ValueError(f"README.md: exactly one block <!-- colab -->…<!-- /colab --> is needed, found {count}")

@@ -3,6 +3,7 @@ from types import ModuleType as _ModuleType
 
 from .decode.accept import RULES, accept_greedy, accept_sampled, accept_until_mismatch, score_branch
 from .decode.advance import generate, greedy_generate, medusa_generate
+from .decode.batch import Batch, generate_batch
 from .decode.calibrate import calibrate
 from .decode.methods import METHODS, methods_of
 from .decode.original import count_calls, medusa_step
@@ -22,9 +23,10 @@ from .decode.records import BranchRecord, Generation, Step
 from .decode.tree import ROOT, TokenTree
 from .decode.verify import verifier_choices, verifier_next_token, verify_tree
 from .measure.benchmark import Comparison, compare, time_it
-from .measure.cost import acceptance_rate, best_gamma, expected_tokens, predicted_speedup
+from .measure.cost import acceptance_by_position, acceptance_rate, best_gamma, expected_tokens, predicted_speedup
 from .measure.diagnose import Diagnosis, diagnose
 from .models.eagle import EagleDrafter
+from .models.export import Export, export
 from .models.load import PAIRS, check_same_vocabulary, ensure_special_tokens, load_pair
 from .models.medusa_heads import MedusaHeads
 from .models.pair import ModelPair

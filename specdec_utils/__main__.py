@@ -1,9 +1,10 @@
-"""`python -m specdec_utils`: a first look (`shell.demo`); `python -m specdec_utils bench`: the benchmark (`shell.bench`)."""
+"""`python -m specdec_utils`: a first look (`shell.demo`); and what has a name of its own: `bench`, `export`, `grade`, `student`,
+`wheelhouse`."""
 import sys
 
-from .shell import bench, demo
+from .shell import bench, demo, export, grade, student, wheelhouse
 
-COMMANDS = {"bench": bench.main}
+COMMANDS = {"bench": bench.main, "export": export.main, "grade": grade.main, "student": student.main, "wheelhouse": wheelhouse.main}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -110,7 +110,7 @@ def typical_lossy(p, q, candidates, epsilon: float = 0.09):
     weights = p if isinstance(p, torch.Tensor) else torch.tensor([float(x) for x in p], dtype=torch.float64)
     entropy = float(torch.special.entr(weights).sum())
     threshold = min(epsilon, math.sqrt(epsilon) * math.exp(-entropy))
-    accept = [float(p[x] > threshold) for x in candidates]
+    accept = [int(p[x] > threshold) for x in candidates]
     return accept, [p] * len(accept)
 
 

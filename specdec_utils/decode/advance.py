@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 
 from ..models.pair import ModelPair
+from ..run.asking import Asking, alone
 from ..text.config import Cfg
 from ..text.tokens import Prompt, decode_output, encode_prompt
 from .calibrate import calibrate
@@ -12,7 +13,7 @@ from .methods import check_method
 from .original import medusa_step
 from .passes import known_times
 from .records import Generation, Step, finish_record
-from .step import Run, cached_step
+from .step import Run, stepping
 
 
 def _medusa_lite_step(run: Run, room: int) -> Step:
@@ -22,6 +23,7 @@ def _medusa_lite_step(run: Run, room: int) -> Step:
     return step
 
 
+@torch.inference_mode()
 def generate(pair: ModelPair, prompt: Prompt, cfg: Cfg | None = None, method: str = "auto") -> Generation:
     """Continue `prompt` (text, a LongTensor [1, T], or a chat: see `encode_prompt`) with any of `METHODS`.
 
@@ -44,15 +46,20 @@ def generate(pair: ModelPair, prompt: Prompt, cfg: Cfg | None = None, method: st
     if method == "auto" and known_times(pair, cfg) is None:
         print("Measuring what each pass takes here, once for this process (see calibrate) …")
         calibrate(pair, cfg)
+    return alone(writing(pair, prompt, cfg, method))
+
+
+def writing(pair: ModelPair, prompt: Prompt, cfg: Cfg, method: str) -> Asking[Generation]:
+    """`generate` for a `method` that was checked, as work that stops at each of its passes."""
     row = encode_prompt(pair, prompt)[0].tolist()
     start = len(row)
     end = min(start + cfg.max_new_tokens, pair.context)
-    advance = _medusa_lite_step if method == "medusa_lite" else cached_step
     steps, reason, eos = [], None, pair.eos_ids
     began = time.perf_counter()
     run = Run(pair, row, cfg, method, end)
     while reason is None and len(run.ids) < end:
-        step = advance(run, end - len(run.ids))
+        room = end - len(run.ids)
+        step = _medusa_lite_step(run, room) if method == "medusa_lite" else (yield from stepping(run, room))
         last = next((i for i, token in enumerate(step.new_ids) if token in eos), None)
         if last is not None:
             del step.new_ids[last + 1:]

@@ -1,5 +1,6 @@
 """Calibrate: what passes take on this machine, and how often each way of drafting is right, in some ten seconds."""
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ SHAPES = {"greedy": [(1, 1, 0)], "lookup": [(1, 3, 0), (1, 8, 0)], "tree": [(1, 
 TOKENS = 48  # a run
 LONG = 160  # tokens before the longer of the runs
 CALM = 1.5  # `PassTimes.unrest` on a machine that does nothing else; above it, what was measured says little
+PATIENCE = 30.0  # seconds: where measuring took longer than this, it is not done twice
 
 
 def calibrate(pair: ModelPair, cfg: Cfg | None = None, file: str | Path | None = None, progress: bool = True) -> PassTimes:
@@ -29,8 +31,8 @@ def calibrate(pair: ModelPair, cfg: Cfg | None = None, file: str | Path | None =
     Takes some ten seconds: short runs of every cached method that `pair` can serve, on openings of stories (without a tokenizer, on tokens
     at random). The result is kept for this process, for method "auto". With `file`, it is also kept there, and read from there
     if it was measured on this machine, with these versions, threads and this pair: otherwise measured anew and written.
-    Where something else kept the machine busy (`PassTimes.unrest` above 1.5), it measures once more and takes the calmer of the
-    two; a result above 1.5 goes into no file. progress: show a bar.
+    Where something else kept the machine busy (`PassTimes.unrest` above 1.5), it measures once more, unless that took very
+    long, and takes the calmer of the two; a result above 1.5 goes into no file. progress: show a bar.
     Raises ValueError, one sentence, for a file that cannot be written or holds something else.
     """
     cfg = Cfg(lean=True if cfg is None else cfg.lean, max_new_tokens=TOKENS)
@@ -38,8 +40,9 @@ def calibrate(pair: ModelPair, cfg: Cfg | None = None, file: str | Path | None =
     file = None if file is None else Path(file)
     times = None if file is None else _read(file, facts)
     if times is None:
+        began = time.monotonic()
         times = _measure(pair, cfg, progress)
-        if times.unrest > CALM:
+        if times.unrest > CALM and time.monotonic() - began < PATIENCE:
             times = min(times, _measure(pair, cfg, progress), key=lambda times: times.unrest)
         if file is not None and times.unrest <= CALM:
             _write(file, facts, times)

@@ -2,6 +2,7 @@
 import torch
 
 from ..models.pair import ModelPair
+from ..run.asking import Asking, alone
 from ..run.calling import cached_model
 from ..text.config import Cfg
 from ..text.processors import logits_processors, process_logits
@@ -11,7 +12,7 @@ from .methods import DRAFTERS
 from .propose.base import next_span
 from .records import Step, cached_record
 from .tree import ROOT
-from .verify import verify_tree
+from .verify import ask_verifier
 
 
 class Run:
@@ -34,12 +35,17 @@ class Run:
 @torch.inference_mode()
 def cached_step(run: Run, room: int) -> Step:
     """One step of every cached method, at most `room` tokens: propose, verify, accept, advance."""
+    return alone(stepping(run, room))
+
+
+def stepping(run: Run, room: int) -> Asking[Step]:
+    """The same as work that stops at each of its passes: so that those of several runs can be made together."""
     cfg, base = run.cfg, len(run.ids)
     verifier_calls, drafter_calls = run.verifier.calls, run.draft.calls
     # propose: one token fewer than there is room for, since the verifier adds one of its own
-    tree = run.draft.propose(run.ids, min(run.span, room - 1))
+    tree = yield from run.draft.proposing(run.ids, min(run.span, room - 1))
     # verify: one pass gives the logits after the context and after every node, each row processed by its own path
-    logits = verify_tree(run.verifier, run.ids, tree, run.draft.hidden)
+    logits = yield ask_verifier(run.verifier, run.ids, tree, run.draft.hidden)
     contexts = (run.ids + tree.path_tokens(node) for node in range(ROOT, len(tree)))
     logits = process_logits(logits, contexts, run.processors)
     # accept: the path that the verifier would have written, and its own token after it

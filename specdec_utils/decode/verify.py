@@ -1,8 +1,9 @@
 """Verify: what the verifier says to a guess."""
 import torch
 
+from ..run.asking import Ask
 from ..run.cached import CachedModel
-from ..run.lean_gpt2 import LeanGPT2
+from ..run.lean import LeanPass
 from ..text.sampling import last_token_logits, penalize
 from .tree import TokenTree
 
@@ -27,17 +28,22 @@ def verifier_choices(verifier, ids: torch.Tensor, branch: list[int]) -> list[int
     return logits[ids.shape[1] - 1:].argmax(dim=-1).tolist()
 
 
-def verify_tree(verifier: CachedModel | LeanGPT2, ids: list[int], tree: TokenTree, hidden: tuple[int, ...] = ()) -> torch.Tensor:
+def ask_verifier(verifier: CachedModel | LeanPass, ids: list[int], tree: TokenTree, hidden: tuple[int, ...] = ()) -> Ask:
+    """The one pass that `verify_tree` makes."""
+    unseen = ids[verifier.length:]
+    if tree.is_chain():
+        return Ask(verifier, "feed", (unseen + tree.tokens, 1 + len(tree), None, None, hidden))
+    m = len(unseen)
+    mask = torch.ones(m + len(tree), m + len(tree), dtype=torch.bool).tril_()
+    mask[m:, m:] = tree.mask()
+    positions = [*range(verifier.length, len(ids)), *tree.positions(len(ids))]
+    return Ask(verifier, "feed", (unseen + tree.tokens, 1 + len(tree), positions, mask, hidden))
+
+
+def verify_tree(verifier: CachedModel | LeanPass, ids: list[int], tree: TokenTree, hidden: tuple[int, ...] = ()) -> torch.Tensor:
     """The verifier's logits [1 + n, V] after `ids` (first row) and after each of the tree's n nodes, from one cached pass.
 
     Tokens of `ids` that the cache lacks are read in the same pass, at least the last one. Node i is then in the cache at
     position len(ids) + i, until `verifier.keep` drops it or moves it up. `hidden`: see `CachedModel.feed`.
     """
-    unseen = ids[verifier.length:]
-    if tree.is_chain():
-        return verifier.feed(unseen + tree.tokens, 1 + len(tree), hidden=hidden)
-    m = len(unseen)
-    mask = torch.ones(m + len(tree), m + len(tree), dtype=torch.bool).tril_()
-    mask[m:, m:] = tree.mask()
-    positions = [*range(verifier.length, len(ids)), *tree.positions(len(ids))]
-    return verifier.feed(unseen + tree.tokens, 1 + len(tree), positions, mask, hidden)
+    return ask_verifier(verifier, ids, tree, hidden).made()

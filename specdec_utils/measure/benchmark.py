@@ -19,6 +19,7 @@ from ..text.tokens import encode_prompt
 from .peers import PEERS, peer_generate
 from .ratios import median_ratio, per_prompt, quartiles
 
+Peer = Callable[[ModelPair, object, Cfg, str], Generation]  # called as `peer_generate` is
 WORK = ("max_new_tokens", "do_sample", "repetition_penalty", "no_repeat_ngram_size")  # what must be equal in all arms
 
 
@@ -101,16 +102,17 @@ class Comparison:
         return json.dumps({"rows": [vars(row) for row in self.rows], "settings": self.settings, "machine": self.machine}, indent=2)
 
 
-def _arms(pair: ModelPair, cfg: Cfg, methods: Sequence[str] | Mapping[str, tuple[str, Cfg]] | None) -> dict[str, tuple[str, Cfg]]:
+def _arms(pair: ModelPair, cfg: Cfg, methods: Sequence[str] | Mapping[str, tuple[str, Cfg]] | None,
+          peers: Mapping[str, Peer]) -> dict[str, tuple[str, Cfg]]:
     """label -> (method or peer, its settings), greedy first; each checked before anything runs."""
     if methods is None:
         methods = methods_of(pair, cfg)
     named = dict(methods) if isinstance(methods, Mapping) else {method: (method, cfg) for method in methods}
     arms = {"greedy": named.pop("greedy", ("greedy", cfg))} | named
     for method, settings in arms.values():
-        if method in PEERS and cfg.do_sample:
+        if method in peers and cfg.do_sample:
             raise ValueError("Peers are compared by their greedy output: use do_sample=False.")
-        if method not in PEERS:
+        if method not in peers:
             check_method(pair, settings, method)
         if replace(settings, **{name: getattr(cfg, name) for name in WORK}) != settings:
             raise ValueError(f"Arms must do equal work: {', '.join(WORK)} must be the same for all of them.")
@@ -119,19 +121,21 @@ def _arms(pair: ModelPair, cfg: Cfg, methods: Sequence[str] | Mapping[str, tuple
 
 def compare(pair: ModelPair, prompts: Sequence[str | torch.Tensor], cfg: Cfg | None = None,
             methods: Sequence[str] | Mapping[str, tuple[str, Cfg]] | None = None, repeats: int = 3,
-            progress: bool | str = False, between: Callable[[], object] | None = None) -> Comparison:
+            progress: bool | str = False, between: Callable[[], object] | None = None,
+            others: Mapping[str, Peer] | None = None) -> Comparison:
     """Run every arm on every prompt `repeats` times and tabulate tokens, passes and speed against greedy.
 
-    `methods`: names of `METHODS` or `PEERS` (default: all methods that the pair can serve), or a mapping from a label to
+    `methods`: names of `METHODS`, `PEERS` or `others` (default: all methods that the pair can serve), or a mapping from a label to
     (method, its own Cfg). One untimed warm-up run of each arm, then all runs interleaved: each repeat goes through the
     prompts, and through the arms in a fresh shuffled order for each prompt. Seconds are those of `Generation.seconds`.
     Greedy is added if missing. progress: show a bar, labelled with the text if it is one. between: called before the runs on
-    each prompt, repeats * len(prompts) times in all.
+    each prompt, repeats * len(prompts) times in all. others: further peers, name -> a function that is called as `peer_generate`.
 
     Raises ValueError for an unknown method, arms of unequal work, no prompt, one that fills the context, or repeats < 1.
     """
     cfg = Cfg() if cfg is None else cfg
-    arms = _arms(pair, cfg, methods)
+    peers = dict.fromkeys(PEERS, peer_generate) | dict(others or {})
+    arms = _arms(pair, cfg, methods, peers)
     if isinstance(prompts, (str, torch.Tensor)) or not prompts:
         raise ValueError("prompts must be a sequence of at least one prompt.")
     if repeats < 1:
@@ -142,7 +146,7 @@ def compare(pair: ModelPair, prompts: Sequence[str | torch.Tensor], cfg: Cfg | N
 
     def run(label: str, prompt) -> Generation:
         method, settings = arms[label]
-        return (peer_generate if method in PEERS else generate)(pair, prompt, settings, method)
+        return peers.get(method, generate)(pair, prompt, settings, method)
 
     for label in arms:
         run(label, prompts[0])

@@ -60,6 +60,18 @@ def acceptance_rate(runs: Sequence[Generation]) -> float:
     return kept / (kept + rejected)
 
 
+def acceptance_by_position(runs: Sequence[Generation], span: int) -> list[float]:
+    """For each place in a draft of `span` tokens, the share of drafts of which the token there was kept, as vLLM counts it.
+
+    A chain is meant, one branch a step. Drafts that were shorter, at the end of a text, are left out. Raises ValueError if none is
+    left.
+    """
+    kept = [step.branches[0].accepted for run in runs for step in run.steps if [len(b.tokens) for b in step.branches] == [span]]
+    if not kept:
+        raise ValueError(f"No step of these runs drafted one branch of {span} tokens: give runs of a chain with that span.")
+    return [sum(accepted > place for accepted in kept) / len(kept) for place in range(span)]
+
+
 def predicted_rates(runs: Sequence[Generation], times: PassTimes) -> list[float]:
     """Tokens per second of each of `runs`, its prompt included, as its records and `times` foretell it."""
     return [len(run.new_ids) / times.seconds(run) for run in runs]

@@ -11,7 +11,7 @@ from ..decode.passes import PassTimes
 from ..models.pair import ModelPair
 from ..text.config import Cfg
 from ..text.tokens import encode_prompt
-from .benchmark import Comparison
+from .benchmark import Comparison, Peer
 from .cost import predict
 from .peers import PEERS, peers_of
 from .tune import GRIDS, Tuning, tune
@@ -25,23 +25,26 @@ FIXED: dict[str, tuple[str, dict]] = {
     "hf-greedy": ("hf-greedy", {}),
     "hf-assisted": ("hf-assisted", {}),
     "hf-lookup": ("hf-lookup", {"draft_span": 10}),
+    "vllm-greedy": ("vllm-greedy", {}),
 }
 LABELS = ("greedy", "medusa_lite", "one_pass", "tree k=1", "tree", "tree + lookup", "lookup", "heads", "eagle k=1", "eagle",
           "auto", "hf-greedy", "hf-assisted", "hf-assisted tuned", "hf-lookup", "hf-lookup tuned")
 TIMED_PROMPTS = 2  # of the tuning prompts, at each of two lengths
 
 
-def bench_labels(pair: ModelPair, cfg: Cfg, wanted: Sequence[str] | None = None) -> dict[str, str]:
+def bench_labels(pair: ModelPair, cfg: Cfg, wanted: Sequence[str] | None = None, others: Sequence[str] = ()) -> dict[str, str]:
     """label -> method or peer of the arms that `pair` can serve: all, or those that `wanted` names as labels, methods or peers.
+
+    others: further peers that can run (vLLM's); the label of each is its name.
 
     Raises ValueError for a name that is none of them, or if nothing is left.
     """
-    methods = {label: (FIXED.get(label) or GRIDS[label])[0] for label in LABELS}
-    known = {*LABELS, *METHODS, *PEERS}
+    methods = {label: (FIXED.get(label) or GRIDS[label])[0] for label in (*LABELS, *others)}
+    known = {*methods, *METHODS, *PEERS}
     unknown = [name for name in wanted or [] if name not in known]
     if unknown:
         raise ValueError(f"There is no method {unknown[0]!r}: use some of {sorted(known)}.")
-    can = {*methods_of(pair, cfg), *peers_of(pair)}
+    can = {*methods_of(pair, cfg), *peers_of(pair), *others}
     chosen = {label: method for label, method in methods.items()
               if method in can and (wanted is None or label in wanted or method in wanted)}
     if not chosen:
@@ -50,19 +53,19 @@ def bench_labels(pair: ModelPair, cfg: Cfg, wanted: Sequence[str] | None = None)
 
 
 def bench_arms(pair: ModelPair, tuning_prompts: Sequence, test_prompts: Sequence, cfg: Cfg, wanted: Sequence[str] | None = None,
-               progress: bool = False) -> tuple[dict[str, tuple[str, Cfg]], Tuning]:
+               progress: bool = False, others: Mapping[str, Peer] | None = None) -> tuple[dict[str, tuple[str, Cfg]], Tuning]:
     """(the arms of `bench_labels` with their settings, as `compare` takes them, how these were chosen).
 
     Settings are chosen by `tune` on `tuning_prompts`; what "auto" goes by is measured by `calibrate`. Raises ValueError if one of
     the former is among `test_prompts`.
     """
-    methods = bench_labels(pair, cfg, wanted)
+    methods = bench_labels(pair, cfg, wanted, tuple(others or ()))
     if "auto" in methods.values():
         calibrate(pair, cfg, progress=progress)
     both = set(tuning_prompts) & set(test_prompts)
     if both:
         raise ValueError(f"{sorted(both)[0]!r} is a tuning prompt and a test prompt: settings must be chosen on other prompts.")
-    tuning = tune(pair, tuning_prompts, cfg, [label for label in methods if label in GRIDS], progress)
+    tuning = tune(pair, tuning_prompts, cfg, [label for label in methods if label in GRIDS], progress, others)
     own = {label: FIXED[label][1] if label in FIXED else tuning.chosen[label] for label in methods}
     return {label: (method, replace(cfg, **own[label])) for label, method in methods.items()}, tuning
 
@@ -83,8 +86,8 @@ def bench_timer(pair: ModelPair, tuning_prompts: Sequence, test_prompts: Sequenc
                 cfg: Cfg) -> PassTimer:
     """A timer for the cached methods among `arms`, on tuning prompts that are brought to the lengths of the shortest and the
     longest test prompt."""
-    methods = {"greedy", *(method for method, _ in arms.values())}
-    timed = [arm for arm in (*timed_arms(pair, cfg), *arms.values()) if arm[0] in methods - {"medusa_lite", *PEERS}]
+    methods = {"greedy", *(method for method, _ in arms.values())} & set(METHODS) - {"medusa_lite"}
+    timed = [arm for arm in (*timed_arms(pair, cfg), *arms.values()) if arm[0] in methods]
     lengths = sorted(encode_prompt(pair, prompt).shape[1] for prompt in test_prompts)
     return PassTimer(pair, tuning_prompts[:TIMED_PROMPTS], cfg, timed, sorted({lengths[0], lengths[-1]}))
 
@@ -107,7 +110,9 @@ def ratio_lines(table: Comparison) -> list[str]:
     ours = best_of(table, set(METHODS) - {"greedy"})
     rivals = {"greedy with the same forward pass": "greedy", "transformers greedy": best_of(table, {"hf-greedy"}),
               "transformers assisted at its best": best_of(table, {"hf-assisted", "hf-assisted-fixed"}),
-              "transformers prompt lookup at its best": best_of(table, {"hf-lookup"})}
+              "transformers prompt lookup at its best": best_of(table, {"hf-lookup"}),
+              "vLLM greedy": best_of(table, {"vllm-greedy"}),
+              "vLLM's best speculative mode": best_of(table, {"vllm-draft", "vllm-ngram", "vllm-eagle"})}
     lines = ["{} over {} ({}): {:.2f} ({:.2f} to {:.2f})".format(ours, what, label, *(table.ratio(ours, label)[i] for i in (1, 0, 2)))
              for what, label in rivals.items() if ours and label]
     if rivals["transformers greedy"]:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 
 from ..models.pair import ModelPair
 from ..text.config import Cfg
-from .benchmark import compare
+from .benchmark import Peer, compare
 from .ratios import per_prompt
 
-# label -> (method or peer, the values tried for each setting): eight combinations for each, ours and theirs
+# label -> (method or peer, the values tried for each setting): eight combinations for each, ours and `transformers`'; fewer for
+# vLLM, which starts an engine for each
 GRIDS: dict[str, tuple[str, dict[str, tuple]]] = {
     "one_pass": ("one_pass", {"topk_branch": (2, 4), "draft_span": (2, 3, 4, 6)}),
     "tree k=1": ("tree", {"topk_branch": (1,), "draft_span": (1, 2, 3, 4, 5, 6, 8, 10)}),
@@ -21,6 +22,9 @@ GRIDS: dict[str, tuple[str, dict[str, tuple]]] = {
     "eagle": ("eagle", {"topk_branch": (2, 3), "draft_span": (2, 3, 4, 6)}),
     "hf-assisted tuned": ("hf-assisted-fixed", {"draft_span": (1, 2, 3, 4, 5, 6, 8, 10)}),
     "hf-lookup tuned": ("hf-lookup", {"draft_span": (2, 3, 4, 5, 6, 8, 10, 12)}),
+    "vllm-draft": ("vllm-draft", {"draft_span": (2, 3, 4, 5)}),
+    "vllm-ngram": ("vllm-ngram", {"draft_span": (3, 4, 5)}),
+    "vllm-eagle": ("vllm-eagle", {"draft_span": (2, 3, 4, 5)}),
 }
 ROUNDS = ((2, 32), (4, 48), (6, 64))  # (prompts, tokens) of each round; after each the better half stays, after the last the best
 
@@ -45,12 +49,13 @@ def _text(settings: Mapping) -> str:
     return ", ".join(f"{name}={value}" for name, value in settings.items())
 
 
-def tune(pair: ModelPair, prompts: Sequence, cfg: Cfg, labels: Sequence[str], progress: bool = False) -> Tuning:
+def tune(pair: ModelPair, prompts: Sequence, cfg: Cfg, labels: Sequence[str], progress: bool = False,
+         others: Mapping[str, Peer] | None = None) -> Tuning:
     """Successive halving over the grids of `labels`: all candidates of all labels run interleaved, as arms of one comparison.
 
     Each round runs what is left on more prompts and more tokens (`ROUNDS`, never more than `cfg` and `prompts` have) and keeps
     the half with the better mean over prompts of speed over greedy. Karnin et al. 2013; Jamieson and Talwalkar 2016
-    (arXiv 1502.07943). Every label gets the same number of candidates, prompts and tokens.
+    (arXiv 1502.07943). Every label gets the same number of prompts and tokens. others: further peers, as `compare` takes them.
     """
     left = {label: combinations(label) for label in labels}
     tried: dict[str, list[dict[str, float]]] = {label: [] for label in labels}
@@ -58,12 +63,12 @@ def tune(pair: ModelPair, prompts: Sequence, cfg: Cfg, labels: Sequence[str], pr
         common = replace(cfg, max_new_tokens=min(tokens, cfg.max_new_tokens))
         arms = {f"{label}: {_text(settings)}": (GRIDS[label][0], replace(common, **settings))
                 for label in labels for settings in left[label]}
-        table = compare(pair, prompts[:count], common, arms, 1, progress and f"tuning {number}/{len(ROUNDS)}")
+        table = compare(pair, prompts[:count], common, arms, 1, progress and f"tuning {number}/{len(ROUNDS)}", others=others)
         base = table.row("greedy").rates
         for label in labels:
             speeds = [statistics.mean(per_prompt(table.row(f"{label}: {_text(settings)}").rates, base)) for settings in left[label]]
             tried[label].append(dict(zip(map(_text, left[label]), speeds)))
             ranked = sorted(range(len(speeds)), key=lambda i, speeds=speeds: -speeds[i])
-            stay = 1 if number == len(ROUNDS) else len(ranked) // 2
+            stay = 1 if number == len(ROUNDS) else max(1, len(ranked) // 2)
             left[label] = [left[label][i] for i in ranked[:stay]]
     return Tuning({label: settings[0] for label, settings in left.items()}, tried, min(len(prompts), ROUNDS[-1][0]))

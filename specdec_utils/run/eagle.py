@@ -1,5 +1,6 @@
 """The feature drafter with a cache that can be fed, branched and rolled back: as it is written, and lean."""
 import functools
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -113,7 +114,8 @@ class LeanEagle(CachedEagle):
     def __init__(self, drafter: EagleDrafter, embeddings: torch.Tensor, capacity: int):
         super().__init__(drafter, embeddings, capacity)
         self.arranged = made_once(drafter, [*drafter.parameters(), embeddings], lambda: _Arranged(drafter, embeddings))
-        self.products, self.turned = self.arranged.products.by_width(), drafter.heads + drafter.kv_heads
+        self.weights = self.arranged.products
+        self.products, self.turned = self.weights.by_width(), drafter.heads + drafter.kv_heads
         self.keys, self.values = (embeddings.new_empty(drafter.kv_heads, capacity, drafter.size) for _ in range(2))
 
     def _fuse(self, features: torch.Tensor) -> torch.Tensor:
@@ -126,22 +128,62 @@ class LeanEagle(CachedEagle):
     def _pass(self, states: torch.Tensor, tokens: list[int], wanted: int, positions: list[int] | None = None,
               mask: torch.Tensor | None = None) -> torch.Tensor:
         """See `CachedEagle`."""
-        w, drafter, start, n = self.arranged, self.drafter, self.length, len(tokens)
-        end, heads, turned = start + n, drafter.heads, self.turned
-        (_, to_qkv, to_out, to_up, to_down, to_logits), (norm, norm_2, norm_3) = self.products[kind(n)], w.norms
-        qkv = (to_qkv(self._normed(states, norm)) + w.told_by(tokens)).view(n, -1, drafter.size)
-        turns = w.turns[start:end] if positions is None else w.turns[positions]
-        qk = torch.view_as_complex(qkv[:, :turned].unflatten(-1, (-1, 2))) * turns
-        qk = torch.view_as_real(qk).flatten(-2).transpose(0, 1)
-        self.keys[:, start:end], self.values[:, start:end] = qk[heads:], qkv[:, turned:].transpose(0, 1)
-        bias = bias_of(mask, positions, n, end, like=self.embeddings)
-        a = F.scaled_dot_product_attention(qk[None, :heads], self.keys[None, :, :end], self.values[None, :, :end],
-                                           attn_mask=bias, enable_gqa=drafter.kv_heads < heads)
-        states = states + to_out(a[0].transpose(0, 1).reshape(n, -1))
+        n, start, end, bias = self._begin(tokens, positions, mask)
+        turns = self.arranged.turns[start:end] if positions is None else self.arranged.turns[positions]
+        states = self._layer(states, tokens, turns, lambda qk, v: self._attend(qk, v, start, end, bias))
+        return self._end(end, states[n - wanted:], self._logits(states[n - wanted:], n))
+
+    def _begin(self, tokens: list[int], positions: list[int] | None, mask: torch.Tensor | None) -> tuple:
+        n, start = len(tokens), self.length
+        return n, start, start + n, bias_of(mask, positions, n, start + n, like=self.embeddings)
+
+    def _layer(self, states: torch.Tensor, tokens: list[int], turns: torch.Tensor,
+               attend: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """The outputs g [n, width], from `attend(queries and keys, values)`, each [n, heads, size]."""
+        n, (norm, norm_2, _) = len(tokens), self.arranged.norms
+        _, to_qkv, to_out, to_up, to_down, _ = self.products[kind(n)]
+        qkv = (to_qkv(self._normed(states, norm)) + self.arranged.told_by(tokens)).view(n, -1, self.drafter.size)
+        qk = torch.view_as_complex(qkv[:, :self.turned].unflatten(-1, (-1, 2))) * turns
+        states = states + to_out(attend(torch.view_as_real(qk).flatten(-2), qkv[:, self.turned:]))
         gate, up = to_up(self._normed(states, norm_2)).chunk(2, dim=-1)
-        states = states + to_down(F.silu(gate).mul_(up))
-        self.length, self.calls, self.outputs = end, self.calls + 1, states[n - wanted:]
-        return drafter.spread(to_logits(self._normed(self.outputs, norm_3)))
+        return states + to_down(F.silu(gate).mul_(up))
+
+    def _attend(self, qk: torch.Tensor, v: torch.Tensor, start: int, end: int, bias: torch.Tensor | None) -> torch.Tensor:
+        qk, heads = qk.transpose(0, 1), self.drafter.heads
+        self.keys[:, start:end], self.values[:, start:end] = qk[heads:], v.transpose(0, 1)
+        a = F.scaled_dot_product_attention(qk[None, :heads], self.keys[None, :, :end], self.values[None, :, :end],
+                                           attn_mask=bias, enable_gqa=self.drafter.kv_heads < heads)
+        return a[0].transpose(0, 1).reshape(end - start, -1)
+
+    def _logits(self, outputs: torch.Tensor, n: int) -> torch.Tensor:
+        """What `outputs` of a pass over `n` slots say of the next token."""
+        return self.drafter.spread(self.products[kind(n)][-1](self._normed(outputs, self.arranged.norms[-1])))
+
+    def _end(self, end: int, outputs: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        self.length, self.calls, self.outputs = end, self.calls + 1, outputs
+        return logits
+
+    @classmethod
+    @torch.inference_mode()
+    def together(cls, runs: Sequence["LeanEagle"], call: str, asked: Sequence[tuple]) -> list[torch.Tensor]:
+        """What `read` or `draft`, as `call` says, gives for each of `runs` with its arguments, from one pass over the slots of all."""
+        first, states, tokens, turns, parts = runs[0], [], [], [], []
+        for run, (given, own, *rest) in zip(runs, asked):
+            positions, mask = (*rest, None, None)[:2] if call == "draft" else (None, None)
+            n, *where = run._begin(own, positions, mask)
+            wanted = n if call == "draft" else rest[0] if rest else 1
+            turns.append(first.arranged.turns[where[0]:where[1]] if positions is None else first.arranged.turns[positions])
+            parts.append((run, slice(len(tokens), len(tokens) + n), wanted, where))
+            states.append(given)
+            tokens += own
+        states = torch.cat(states)
+
+        def attend(qk: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            return torch.cat([run._attend(qk[rows], v[rows], *where) for run, rows, _, where in parts])
+        outputs = first._layer(first._fuse(states) if call == "read" else states, tokens, torch.cat(turns), attend)
+        last = torch.cat([outputs[rows.stop - wanted:rows.stop] for _, rows, wanted, _ in parts])
+        logits = first._logits(last, len(tokens)).split([wanted for _, _, wanted, _ in parts])
+        return [run._end(where[1], outputs[rows.stop - wanted:rows.stop], made) for (run, rows, wanted, where), made in zip(parts, logits)]
 
 
 def cached_eagle(drafter: EagleDrafter, embeddings: torch.Tensor, capacity: int, lean: bool = True) -> CachedEagle:

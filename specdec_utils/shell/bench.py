@@ -1,6 +1,7 @@
 """`python -m specdec_utils bench`: every method and `transformers`' own in one run, the cost model's prediction beside them."""
 import argparse
 import json
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 
 from ..measure.benchmark import Comparison, compare
 from ..measure.suite import bench_arms, bench_labels, bench_timer, context_growth, predictions, ratio_lines
+from ..measure.vllm import VllmPeer, vllm_peers_of
 from ..models.load import PAIRS, load_pair
 from ..run.machine import machine_line
 from ..show.style import comparison_figure
@@ -25,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--methods", help="comma-separated labels, methods or peers (default: all)")
     parser.add_argument("--repeats", type=int, default=2, help="runs of each method on each prompt (default 2)")
     parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
+    parser.add_argument("--vllm", type=Path, metavar="PYTHON", help="measure vLLM's CPU build too: the Python of its environment")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured to FILE")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="write a picture of the speeds to FILE (PNG)")
     return parser
@@ -54,10 +57,13 @@ def main(argv: list[str]) -> int:
     torch.set_num_threads(args.threads)
     cfg, pair = Cfg(max_new_tokens=args.tokens), load_pair(args.pair)
     wanted = None if args.methods is None else [name.strip() for name in args.methods.split(",")]
-    bench_labels(pair, cfg, wanted)
-    arms, tuning = bench_arms(pair, tuning_prompts, prompts, cfg, wanted, progress=True)
-    timer = bench_timer(pair, tuning_prompts, prompts, arms, cfg)
-    table = compare(pair, prompts, cfg, arms, args.repeats, "measuring", timer.spread(args.repeats * len(prompts)))
+    bench_labels(pair, cfg, wanted, vllm_peers_of(pair) if args.vllm else ())
+    with VllmPeer(args.vllm, pair) if args.vllm else nullcontext() as vllm:
+        others = {peer: vllm.generate for peer in vllm_peers_of(pair)} if vllm else {}
+        arms, tuning = bench_arms(pair, tuning_prompts, prompts, cfg, wanted, progress=True, others=others)
+        timer = bench_timer(pair, tuning_prompts, prompts, arms, cfg)
+        table = compare(pair, prompts, cfg, arms, args.repeats, "measuring", timer.spread(args.repeats * len(prompts)),
+                        others)
     times = timer.fit()
     predicted, growth = predictions(table, times), {}
     if pair.context >= 475:
@@ -72,12 +78,12 @@ def main(argv: list[str]) -> int:
               f"{guess / measured - 1:+.0%}")
     for name, ratio in growth.items():
         print(f"time of a token after 450 tokens over that after 50, {name}: {ratio:.2f}")
-    facts = table.machine
+    facts = table.machine | (vllm.versions if vllm else {})
     print(f"\n{len(prompts)} prompts x {args.tokens} tokens x {args.repeats} repeats on {machine_line(facts)}; torch {facts['torch']}, "
-          f"transformers {facts['transformers']}, Python {facts['python']}")
+          f"transformers {facts['transformers']}, Python {facts['python']}" + (f"; vLLM {facts['vllm']}" if vllm else ""))
     if args.json is not None:
-        data = json.loads(table.to_json()) | {"predicted": predicted, "tuning": asdict(tuning), "pass_times": asdict(times),
-                                              "context_growth": growth}
+        data = json.loads(table.to_json()) | {"machine": facts, "predicted": predicted, "tuning": asdict(tuning),
+                                              "pass_times": asdict(times), "context_growth": growth}
         args.json.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     if args.figure is not None:
         args.figure.write_bytes(comparison_figure(table, predicted, machine_line(facts)).png)

@@ -1,15 +1,16 @@
-"""Watch a step branch by branch: a live widget and its static twin, drawn by one function from the records alone."""
+"""Watch a step branch by branch: a live widget and its static twin, with the same frames, drawn from the records alone."""
 import html
 from collections.abc import Sequence
 
 from ..decode.records import BranchRecord, Generation, Step
-from .chips import INK, SIGNS, chip, chips, verdict, visible
-from .controls import FrameStepper, Html
+from .chips import CARD, HEAD, INK, LINE, PAPER, SIGNS, chip, chips, verdict, visible
+from .controls import Frames, FrameStepper, Html
+from .page import stepping
 from .style import DRAFT
 
 LEGEND = "✓ accepted | ✗ rejected | → the verifier's own token | · not checked | q: drafter's probability | p: verifier's"
 CONTEXT_SHOWN = 24  # context tokens drawn; the earlier ones are counted
-CELL = INK + "text-align:left;vertical-align:top;padding:4px 8px;border-top:1px solid #d0d0d0;"
+CELL = INK + f"text-align:left;vertical-align:top;padding:4px 8px;border-top:1px solid {LINE};"
 
 
 def verdict_frames(step: Step) -> list[tuple[int, int]]:
@@ -106,14 +107,14 @@ def _row_html(step: Step, number: int, shown: int, columns: int, decided: bool, 
     branch = step.branches[number]
     every = sum(1 for owner, _ in verdict_frames(step) if owner == number)
     label = f"★ {number + 1} winner" if decided and number == step.best else f"{number + 1}"
-    tint = f"{DRAFT}22" if decided and number == step.best else "#ffffff"
+    tint = f"background-color:{DRAFT}22" if decided and number == step.best else PAPER
     cells = []
     for j in range(columns):
         cells.append(_cell_html(branch, j, shown, tokenizer) if j <= len(branch.tokens) else "")
     for value in (branch.score, _added(step, branch)):
         cells.append(str(value) if shown == every else "–")
     body = "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells)
-    return f'<tr style="background-color:{tint}"><th scope="row" style="{CELL}">{label}</th>{body}</tr>'
+    return f'<tr style="{tint}"><th scope="row" style="{CELL}">{label}</th>{body}</tr>'
 
 
 def _table_html(step: Step, shown: Sequence[int], decided: bool, tokenizer) -> str:
@@ -123,7 +124,7 @@ def _table_html(step: Step, shown: Sequence[int], decided: bool, tokenizer) -> s
     columns = _columns(step)
     heads = "".join(f'<th scope="col" style="{CELL}">{name}</th>' for name in columns)
     rows = [_row_html(step, i, shown[i], len(columns) - 3, decided, tokenizer) for i in range(len(step.branches))]
-    return (f'<table style="border-collapse:collapse;margin:6px 0"><thead><tr style="background-color:#f2f2f2">{heads}</tr></thead>'
+    return (f'<table style="border-collapse:collapse;margin:6px 0"><thead><tr style="{HEAD}">{heads}</tr></thead>'
             f'<tbody>{"".join(rows)}</tbody></table>')
 
 
@@ -139,7 +140,7 @@ def step_html(step: Step, tokenizer, context_ids: Sequence[int] | None = None, r
     title = html.escape(_event(step, revealed, tokenizer))
     if headline:
         title = f"{html.escape(headline)} · {title}"
-    return (f'<div style="{INK}background-color:#ffffff;padding:8px;line-height:1.6;overflow-x:auto">'
+    return (f'<div style="{CARD}line-height:1.6">'
             f"<div><b>{title}</b></div>"
             f'<div>context: {_context_html(step, tokenizer, context_ids, decided)}</div>'
             f'{_table_html(step, shown, decided, tokenizer)}'
@@ -183,37 +184,45 @@ def step_text(step: Step, tokenizer) -> str:
     return "\n".join(lines)
 
 
-def branch_table(step: Step, tokenizer, context_ids: Sequence[int] | None = None) -> Html:
-    """The static twin of `BranchStepper` for one step; with `context_ids` the tokens before it are drawn, else counted."""
-    return Html(step_html(step, tokenizer, context_ids), step_text(step, tokenizer))
-
-
-class BranchStepper(FrameStepper):
-    """Go through a `Generation`, or one `Step`, verdict by verdict.
+def branch_frames(record: Generation | Step, tokenizer, context_ids: Sequence[int] | None = None) -> Frames:
+    """The frames of a `Generation`, or of one `Step`, verdict by verdict.
 
     The first frame of a step shows the branches as proposed, each further frame one more verdict of the verifier, the last
-    one score and winner. `context_ids` gives the tokens before a single `Step`; a `Generation` knows them. Controls and
-    `seconds` are those of `FrameStepper`.
+    one score and winner. `context_ids` gives the tokens before a single `Step`, else they are counted; a `Generation` knows them.
 
     Raises TypeError for any other record, ValueError for a generation without steps.
     """
+    if isinstance(record, Generation):
+        steps, context_ids = record.steps, [*record.prompt_ids, *record.new_ids]
+    elif isinstance(record, Step):
+        steps = [record]
+    else:
+        raise TypeError(f"BranchStepper shows a Generation or a Step, not {type(record).__name__}.")
+    if not steps:
+        raise ValueError("This generation has no steps to show.")
+    places = [(index, revealed) for index, step in enumerate(steps) for revealed in range(len(verdict_frames(step)) + 2)]
+
+    def draw(number: int) -> str:
+        index, revealed = places[number - 1]
+        return step_html(steps[index], tokenizer, context_ids, revealed, f"frame {number} of {len(places)} · step {index + 1}")
+
+    return Frames(draw, len(places), "verdict")
+
+
+def branch_table(record: Generation | Step, tokenizer, context_ids: Sequence[int] | None = None) -> Html:
+    """The static twin of `BranchStepper`, which steps in the page itself; as text, the final state of each step. Arguments and
+    errors are those of `branch_frames`."""
+    frames = branch_frames(record, tokenizer, context_ids)
+    steps = record.steps if isinstance(record, Generation) else [record]
+    return stepping(frames, "Branch stepper", "\n".join(step_text(step, tokenizer) for step in steps))
+
+
+class BranchStepper(FrameStepper):
+    """Go through a `Generation`, or one `Step`, verdict by verdict: the frames of `branch_frames`, with its arguments and errors.
+
+    Controls and `seconds` are those of `FrameStepper`.
+    """
 
     def __init__(self, record: Generation | Step, tokenizer, context_ids: Sequence[int] | None = None, seconds: float = 0.8):
-        if isinstance(record, Generation):
-            steps, context_ids = record.steps, [*record.prompt_ids, *record.new_ids]
-        elif isinstance(record, Step):
-            steps = [record]
-        else:
-            raise TypeError(f"BranchStepper shows a Generation or a Step, not {type(record).__name__}.")
-        if not steps:
-            raise ValueError("This generation has no steps to show.")
-        self._records, self._tokenizer, self._context_ids = steps, tokenizer, context_ids
-        self._frames = [(number, revealed) for number, step in enumerate(steps)
-                        for revealed in range(len(verdict_frames(step)) + 2)]
-        super().__init__(1, len(self._frames), "verdict", seconds=seconds)
+        super().__init__(branch_frames(record, tokenizer, context_ids), seconds)
         self.add_class("specdec-stepper")
-
-    def frame_html(self, number: int) -> str:
-        step, revealed = self._frames[number - 1]
-        return step_html(self._records[step], self._tokenizer, self._context_ids, revealed,
-                         f"frame {number} of {len(self._frames)} · step {step + 1}")

@@ -9,7 +9,10 @@ from .style import BAD, DRAFT, GOOD, NEUTRAL, VERIFY
 SIGNS = {"accepted": "✓", "rejected": "✗", "replaced": "→", "unchecked": "·"}
 LOOK = {"accepted": (GOOD, "solid"), "rejected": (BAD, "dashed"), "replaced": (VERIFY, "solid"), "unchecked": (NEUTRAL, "dotted"),
         "context": (NEUTRAL, "solid"), "winner": (DRAFT, "double")}
-INK = "color:#1a1a1a;"
+# Colours as dark ink on white paper, unless the page around sets the variables (page.js does, so that frames take the page's own).
+INK, PAPER = "color:var(--specdec-ink,#1a1a1a);", "background-color:var(--specdec-paper,#ffffff);"
+HEAD, LINE = "background-color:var(--specdec-head,#f2f2f2);", "var(--specdec-line,#d0d0d0)"
+CARD = INK + PAPER + "padding:8px;overflow-x:auto;"
 
 
 def visible(tokenizer, token: int) -> str:

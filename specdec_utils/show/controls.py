@@ -1,5 +1,7 @@
 """What the course's players share: a row of controls over numbered frames, and finished HTML as their static twin."""
 import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import ipywidgets
 
@@ -17,23 +19,38 @@ class Html:
         return self.text
 
 
-class FrameStepper(ipywidgets.VBox):
-    """Go through frames `first` to `last`, each drawn by the subclass's `frame_html(number) -> str`.
+@dataclass(frozen=True)
+class Frames:
+    """Numbered frames, `first` to `last`, each drawn when it is asked for: draw(number) -> HTML with a headline in `<b>`.
 
-    `step_button`, `back_button`, `play_button` (which turns into Stop) and `reset_button` are buttons, `frame_field` is a
-    number field labelled `label`; `body` shows the frame. `unit` names in the tooltips what one frame adds. `seconds` is
-    the pace of Play. Opened unrun, it shows its last frame.
+    `unit` says what one frame adds, `label` what its number is called; `names` holds a name a frame where a number says too little.
     """
 
-    def __init__(self, first: int, last: int, unit: str, label: str = "Frame", seconds: float = 0.8):
-        self._first, self._last, self._seconds = first, last, seconds
+    draw: Callable[[int], str]
+    last: int
+    unit: str
+    first: int = 1
+    label: str = "Frame"
+    names: Sequence[str] = ()
+
+
+class FrameStepper(ipywidgets.VBox):
+    """Go through `frames` by hand or by itself.
+
+    `step_button`, `back_button`, `play_button` (which turns into Stop) and `reset_button` are buttons, `frame_field` a
+    number field; `body` shows the frame. `seconds` is the pace of Play. Opened unrun, it shows its last frame.
+    """
+
+    def __init__(self, frames: Frames, seconds: float = 0.8):
+        self._frames, self._seconds = frames, seconds
+        self._first, self._last = first, last = frames.first, frames.last
         self._turn, self._stop_event = threading.RLock(), None
         narrow = {"width": "6em"}
-        self.back_button = ipywidgets.Button(description="Back", tooltip=f"One {unit} back", layout=narrow)
-        self.step_button = ipywidgets.Button(description="Step", tooltip=f"Show the next {unit}", layout=narrow)
+        self.back_button = ipywidgets.Button(description="Back", tooltip=f"One {frames.unit} back", layout=narrow)
+        self.step_button = ipywidgets.Button(description="Step", tooltip=f"Show the next {frames.unit}", layout=narrow)
         self.play_button = ipywidgets.Button(description="Play", tooltip="Go on by itself, or stop", layout=narrow)
         self.reset_button = ipywidgets.Button(description="Reset", tooltip="Back to the first frame", layout=narrow)
-        self.frame_field = ipywidgets.BoundedIntText(value=first, min=first, max=last, description=label,
+        self.frame_field = ipywidgets.BoundedIntText(value=first, min=first, max=last, description=frames.label,
                                                      layout={"width": "12em"})
         self.body = ipywidgets.HTML()
         self.body.add_class("specdec-body")
@@ -46,14 +63,10 @@ class FrameStepper(ipywidgets.VBox):
         self.frame_field.observe(lambda _: self._draw(), names="value")
         self._draw()
 
-    def frame_html(self, number: int) -> str:
-        """Frame `number` as HTML."""
-        raise NotImplementedError
-
     def _draw(self) -> None:
         with self._turn:
             number = self.frame_field.value
-            self.body.value = self.frame_html(number)
+            self.body.value = self._frames.draw(number)
             if number == self._last and self._stop_event is not None:
                 self._stop_event.set()
                 self._stop_event = None
@@ -90,4 +103,4 @@ class FrameStepper(ipywidgets.VBox):
                 self._draw()
 
     def _repr_html_(self) -> str:
-        return self.frame_html(self._last)
+        return self._frames.draw(self._last)

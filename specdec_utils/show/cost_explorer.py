@@ -7,12 +7,16 @@ from numbers import Real
 import ipywidgets
 
 from ..measure.cost import best_gamma, expected_tokens, predicted_speedup
-from .chips import INK
+from .chips import CARD, INK, LINE
+from .controls import Html
+from .page import exploring, fill
 from .style import BAD, DRAFT, GOOD, NEUTRAL, VERIFY, Picture, new_figure, show_figure
 
 MOST = 16  # the longest draft that is shown
 START = (0.8, 0.2, 4, 0.05)
 LEGEND = "○ the formula at each γ | ● the γ chosen | ★ the best γ | ◆ measured | dashed: the verifier alone"
+LOOKS = {"pays": (GOOD, "solid"), "even": (NEUTRAL, "dotted"), "loses": (BAD, "dashed")}  # colour and border of the verdict
+FIELDS = (("α", 1.0, 0.05, "3em"), ("c", 5.0, 0.05, "3em"), ("γ", MOST, 1, "3em"), ("slope of v(n)", 2.0, 0.01, "7em"))  # to, step, width
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 600, 270, 46, 12, 14, 40  # of the curve, in pixels
 
 
@@ -30,48 +34,55 @@ def _is_real(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _x(gamma: float) -> float:
-    return round(LEFT + 10 + gamma * (WIDTH - LEFT - RIGHT - 20) / MOST, 1)
+def _x(gamma: float) -> str:
+    return f"{LEFT + 10 + gamma * (WIDTH - LEFT - RIGHT - 20) / MOST:.1f}"
 
 
-def _y(speedup: float, top: float) -> float:
-    return round(HEIGHT - BOTTOM - speedup * (HEIGHT - TOP - BOTTOM) / top, 1)
+def _y(speedup: float, top: float) -> str:
+    return f"{HEIGHT - BOTTOM - speedup * (HEIGHT - TOP - BOTTOM) / top:.1f}"
 
 
-def _svg_text(x: float, y: float, words: str, anchor: str = "middle", size: int = 12, more: str = "") -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" font-size="{size}" fill="#1a1a1a"{more}>{words}</text>'
+def _svg_text(x: object, y: object, words: str, anchor: str = "middle", size: int = 12, more: str = "") -> str:
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" font-size="{size}" fill="currentColor"{more}>{words}</text>'
 
 
-def _svg_axes(top: float) -> list[str]:
+def _svg_axes() -> str:
     """Grid lines with their speedups, the numbers of gamma, both names, and the dashed line of the verifier alone."""
-    parts = []
-    step = next(s for s in (0.25, 0.5, 1, 2, 5, 10, 10**9) if top / s <= 7)
-    for i in range(int(top / step) + 1):
-        y = _y(i * step, top)
-        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}" stroke="#e4e4e4"/>')
-        parts.append(_svg_text(LEFT - 6, y + 4, f"{i * step:g}", "end"))
-    for gamma in range(0, MOST + 1, 2):
-        parts.append(_svg_text(_x(gamma), HEIGHT - BOTTOM + 16, str(gamma)))
+    line = f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}"'
+    number = _svg_text(LEFT - 6, "{below}", "{speedup}", "end")
+    parts = [f'{{#grid}}{line} y1="{{y}}" y2="{{y}}" style="stroke:{LINE}"/>{number}{{/grid}}']
+    parts += [_svg_text(_x(gamma), HEIGHT - BOTTOM + 16, str(gamma)) for gamma in range(0, MOST + 1, 2)]
     parts.append(_svg_text(_x(MOST / 2), HEIGHT - 6, "γ, tokens drafted a step"))
     middle = (HEIGHT - BOTTOM) / 2 + TOP / 2
     parts.append(_svg_text(12, middle, "speedup", more=f' transform="rotate(-90 12 {middle})"'))
-    y = _y(1, top)
-    parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}" stroke="{NEUTRAL}" stroke-width="2" stroke-dasharray="6 4"/>')
-    return parts
+    parts.append(f'{line} y1="{{one}}" y2="{{one}}" stroke="{NEUTRAL}" stroke-width="2" stroke-dasharray="6 4"/>')
+    return "".join(parts)
 
 
-def _svg_curve(curve: list[float], top: float) -> list[str]:
-    """The speedup at each gamma: a line, and a circle for each."""
-    places = [(_x(gamma), _y(speedup, top)) for gamma, speedup in enumerate(curve)]
-    points = " ".join(f"{x},{y}" for x, y in places)
-    parts = [f'<polyline points="{points}" fill="none" stroke="{VERIFY}" stroke-width="2"/>']
-    for x, y in places:
-        parts.append(f'<circle cx="{x}" cy="{y}" r="3.5" fill="#ffffff" stroke="{VERIFY}" stroke-width="1.5"/>')
-    return parts
+def _svg() -> str:
+    """The template of the curve: axes, a line and a circle for each gamma, the gamma chosen, the best, and what was measured."""
+    circle = f'<circle cx="{{x}}" cy="{{y}}" r="3.5" fill="#ffffff" stroke="{VERIFY}" stroke-width="1.5"/>'
+    diamond = f'<path d="M {{x}} {{y}} l 7 7 l -7 7 l -7 -7 Z" fill="{BAD}" stroke="currentColor"/>'
+    return (f'<svg role="img" aria-label="{{label}}" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" style="max-width:100%" '
+            f'font-family="sans-serif">{_svg_axes()}<polyline points="{{#curve}}{{x}},{{y}} {{/curve}}" fill="none" stroke="{VERIFY}" '
+            f'stroke-width="2"/>{{#curve}}{circle}{{/curve}}'
+            f'<line x1="{{x}}" x2="{{x}}" y1="{{y}}" y2="{{floor}}" stroke="{DRAFT}" stroke-width="2"/>'
+            f'<circle cx="{{x}}" cy="{{y}}" r="6" fill="{DRAFT}" stroke="currentColor"/>{_svg_text("{best_x}", "{best_y}", "★", size=16)}'
+            f"{{#measured}}{diamond}{{/measured}}</svg>")
+
+
+TEMPLATE = (f'<div style="{CARD}line-height:1.7"><div><b style="{INK}display:inline-block;background-color:{{color}}22;'
+            f'border:2px {{line}} {{color}};border-radius:4px;padding:2px 6px">{{verdict}}</b></div>'
+            f"<div>{{sum}}</div>{_svg()}<div>{{rest}}</div>"
+            f"<div><small>{html.escape(LEGEND)}</small></div></div>")
+
+
+def _below(y: str, pixels: int) -> str:
+    return f"{float(y) + pixels:.1f}"
 
 
 class CostCard:
-    """What the cost model says of one choice: an HTML card with a curve over gamma, and a text elsewhere.
+    """What the cost model says of one choice: HTML with a curve over gamma, and a text elsewhere.
 
     alpha: acceptance in [0, 1]. c: a draft step's time over a verifier step's, at least 0. gamma: tokens drafted a step, 0 to
     `MOST`. slope: v(n) = 1 + slope (n - 1), at least 0. measured: (gamma, speedup) of a real run, drawn beside the curve.
@@ -135,42 +146,47 @@ class CostCard:
         where = "on the curve" if round(100 * off) == 0 else f"{100 * abs(off):.0f} % {'above' if off > 0 else 'below'} the curve"
         return f"measured: {speedup:.2f} × at γ = {int(gamma)}, {where}"
 
-    def svg(self) -> str:
-        """The speedup over gamma as an SVG picture with a text alternative."""
-        highest = max(*self.curve, 1.0)
-        label = f"Speedup over γ from 0 to {MOST}. {self.verdict}; {self.advice}."
-        if self.measured:
-            highest = max(highest, self.measured[1])
-            label += f" {self.comparison}."
-        label, top = html.escape(label), 1.12 * highest
-        parts = [*_svg_axes(top), *_svg_curve(self.curve, top)]
-        x, y = _x(self.gamma), _y(self.speedup, top)
-        parts.append(f'<line x1="{x}" x2="{x}" y1="{y}" y2="{_y(0, top)}" stroke="{DRAFT}" stroke-width="2"/>')
-        parts.append(f'<circle cx="{x}" cy="{y}" r="6" fill="{DRAFT}" stroke="#1a1a1a"/>')
-        parts.append(_svg_text(_x(self.best), _y(self.curve[self.best], top) - 9, "★", size=16))
-        if self.measured:
-            x, y = _x(self.measured[0]), _y(self.measured[1], top)
-            parts.append(f'<path d="M {x} {y - 7} L {x + 7} {y} L {x} {y + 7} L {x - 7} {y} Z" fill="{BAD}" stroke="#1a1a1a"/>')
-        return (f'<svg role="img" aria-label="{label}" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
-                f'style="max-width:100%;background-color:#ffffff" font-family="sans-serif">{"".join(parts)}</svg>')
+    def values(self) -> dict:
+        """What the card shows, as words and pixels: the entries of its template."""
+        highest = max(*self.curve, 1.0, *(self.measured[1:] if self.measured else ()))
+        label = f"Speedup over γ from 0 to {MOST}. {self.verdict}; {self.advice}." + (f" {self.comparison}." if self.measured else "")
+        top = 1.12 * highest
+        step = next(s for s in (0.25, 0.5, 1, 2, 5, 10, 10**9) if top / s <= 7)
+        levels = [i * step for i in range(int(top / step) + 1)]
+        measured = [self.measured] if self.measured else []
+        return {"verdict": self.verdict, "sum": self.sum, "label": label, "rest": " | ".join(filter(None, (self.advice, self.comparison))),
+                "color": LOOKS[self.kind][0], "line": LOOKS[self.kind][1],
+                "grid": [{"y": _y(level, top), "below": _below(_y(level, top), 4), "speedup": f"{level:g}"} for level in levels],
+                "curve": [{"x": _x(gamma), "y": _y(speedup, top)} for gamma, speedup in enumerate(self.curve)],
+                "one": _y(1, top), "floor": _y(0, top), "x": _x(self.gamma), "y": _y(self.speedup, top),
+                "best_x": _x(self.best), "best_y": _below(_y(self.curve[self.best], top), -9),
+                "measured": [{"x": _x(gamma), "y": _below(_y(speedup, top), -7)} for gamma, speedup in measured]}
 
-    def _repr_html_(self) -> str:
-        color, line = {"pays": (GOOD, "solid"), "even": (NEUTRAL, "dotted"), "loses": (BAD, "dashed")}[self.kind]
-        chip = (f'<b style="{INK}background-color:{color}22;border:2px {line} {color};border-radius:4px;padding:2px 6px">'
-                f"{html.escape(self.verdict)}</b>")
-        rest = [html.escape(line) for line in (self.advice, self.comparison) if line]
-        return (f'<div style="{INK}background-color:#ffffff;padding:8px;line-height:1.7;overflow-x:auto"><div>{chip}</div>'
-                f"<div>{html.escape(self.sum)}</div>{self.svg()}<div>{' | '.join(rest)}</div>"
-                f"<div><small>{html.escape(LEGEND)}</small></div></div>")
+    def card(self) -> str:
+        """The state as HTML, without fields."""
+        return fill(TEMPLATE, self.values())
+
+    _repr_html_ = card
 
     def __repr__(self) -> str:
         given = f"alpha {self.alpha:.2f}, c {self.c:.2f}, gamma {self.gamma}, slope of v {self.slope:.3f}"
         return "\n".join(line for line in (given, self.verdict, self.sum, self.advice, self.comparison) if line)
 
 
+class Explored(Picture):
+    """A picture that gives way to `page` where scripts run."""
+
+    def __init__(self, picture: Picture, page: Html):
+        self.alt, self.png, self._page = picture.alt, picture.png, page
+
+    def _repr_html_(self) -> str:
+        return self._page.markup
+
+
 def cost_figure(alpha: float = START[0], c: float = START[1], gamma: int = START[2], slope: float = START[3],
                 measured: tuple[int, float] | None = None) -> Picture:
-    """The static twin of `CostExplorer` for one state, as a picture; prints its summary. Arguments as for `CostCard`."""
+    """The static twin of `CostExplorer`, opened with one state: a picture, which gives way to fields that compute in the page itself where
+    scripts run. Prints its summary. Arguments as for `CostCard`."""
     card = CostCard(alpha, c, gamma, slope, measured)
     figure, axis = new_figure()
     axis.axhline(1, color=NEUTRAL, linestyle="--", label="the verifier alone")
@@ -184,7 +200,12 @@ def cost_figure(alpha: float = START[0], c: float = START[1], gamma: int = START
     axis.set(xlabel="γ, tokens drafted a step", ylabel="speedup", ylim=(0, 1.35 * top))
     axis.set_title(f"α = {alpha:.2f}, c = {c:.2f}, v(n) = 1 + {slope:.2f} (n − 1)")
     axis.legend(loc="upper right", ncols=3, fontsize=8)
-    return show_figure(figure, " | ".join(line for line in (card.verdict, card.advice, card.comparison) if line))
+    picture = show_figure(figure, " | ".join(line for line in (card.verdict, card.advice, card.comparison) if line))
+    fields = [{"label": label, "value": value, "min": 0, "max": max(most, value), "step": step}
+              for (label, most, step, _), value in zip(FIELDS, (float(alpha), float(c), card.gamma, float(slope)))]
+    given = {"measured": measured and [int(measured[0]), float(measured[1])], "most": MOST, "looks": LOOKS,
+             "box": (WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM)}
+    return Explored(picture, exploring("cost", fields, TEMPLATE, given, "α–c–γ explorer", repr(card), picture._repr_html_()))
 
 
 class CostExplorer(ipywidgets.VBox):
@@ -202,15 +223,13 @@ class CostExplorer(ipywidgets.VBox):
         CostCard(alpha, c, gamma, slope, measured)
         self._measured = measured
 
-        def number(name: str, value: float, most: float, step: float, wide: str = "3em"):
-            return ipywidgets.BoundedFloatText(value=float(value), min=0.0, max=max(most, float(value)), step=step, description=name,
-                                               style={"description_width": wide}, layout={"width": f"calc({wide} + 8em)"})
+        def number(name: str, most: float, step: float, wide: str, value: float):
+            kind, real = (ipywidgets.BoundedIntText, int) if step == 1 else (ipywidgets.BoundedFloatText, float)
+            return kind(value=real(value), min=0, max=max(most, real(value)), step=step, description=name,
+                        style={"description_width": wide}, layout={"width": f"calc({wide} + 8em)"})
 
-        self.alpha_field = number("α", alpha, 1.0, 0.05)
-        self.c_field = number("c", c, 5.0, 0.05)
-        self.gamma_field = ipywidgets.BoundedIntText(value=int(gamma), min=0, max=MOST, description="γ",
-                                                     style={"description_width": "3em"}, layout={"width": "calc(3em + 8em)"})
-        self.slope_field = number("slope of v(n)", slope, 2.0, 0.01, "7em")
+        self.alpha_field, self.c_field, self.gamma_field, self.slope_field = (
+            number(*field, value) for field, value in zip(FIELDS, (alpha, c, gamma, slope)))
         self.reset_button = ipywidgets.Button(description="Reset", tooltip="Back to the first state", layout={"width": "6em"})
         self._fields = (self.alpha_field, self.c_field, self.gamma_field, self.slope_field)
         self._first, self._quiet = [field.value for field in self._fields], False
@@ -224,7 +243,7 @@ class CostExplorer(ipywidgets.VBox):
         self._draw()
 
     def _state_html(self) -> str:
-        return CostCard(*(field.value for field in self._fields), self._measured)._repr_html_()
+        return CostCard(*(field.value for field in self._fields), self._measured).card()
 
     def _draw(self) -> None:
         if not self._quiet:

@@ -2,7 +2,7 @@
 import html
 
 from ..decode.records import Generation, Step
-from .chips import chips, verdict
+from .chips import CARD, HEAD, INK, PAPER, chips, verdict
 from .controls import Html
 
 TAIL = 6  # context tokens shown in front of each step
@@ -40,11 +40,11 @@ def generation_frames(generation: Generation, tokenizer) -> Html:
                  written,
                  f"{verifier} + {drafter}",
                  min(verifier, len(generation.new_ids))]
-        body = "".join(f'<td style="text-align:left;vertical-align:top">{cell}</td>' for cell in cells)
-        rows.append(f'<tr><th scope="row" style="vertical-align:top">{number}</th>{body}</tr>')
-    heads = "".join(f'<th scope="col" style="text-align:left">{name}</th>' for name in HEADS)
+        body = "".join(f'<td style="{INK}text-align:left;vertical-align:top">{cell}</td>' for cell in cells)
+        rows.append(f'<tr style="{PAPER}"><th scope="row" style="{INK}vertical-align:top">{number}</th>{body}</tr>')
+    heads = "".join(f'<th scope="col" style="{INK}text-align:left">{name}</th>' for name in HEADS)
     summary = (f"{generation.method or 'generation'}: {len(generation.steps)} steps, {written} tokens, "
                f"{verifier} verifier passes, {drafter} drafter passes; greedy needs {written} verifier passes")
-    markup = (f"<table><caption>{html.escape(summary)}.<br>{LEGEND}</caption><thead><tr>{heads}</tr></thead>"
-              f"<tbody>{''.join(rows)}</tbody></table>")
+    markup = (f'<div tabindex="0" style="{CARD}"><table><caption style="{INK}">{html.escape(summary)}.<br>{LEGEND}</caption>'
+              f'<thead><tr style="{HEAD}">{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>')
     return Html(markup, f"Frames of {summary}")

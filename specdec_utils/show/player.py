@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..decode.records import Generation, Step
-from .chips import INK, chip, chips, visible
-from .controls import FrameStepper, Html
+from .chips import CARD, HEAD, INK, LINE, PAPER, chip, chips, visible
+from .controls import Frames, FrameStepper, Html
+from .page import folded, stepping
 from .style import VERIFY
 
 LEGEND = "✓ drafted and accepted | → written by the verifier itself"
 PROMPT_SHOWN = 12  # prompt tokens drawn; the earlier ones are counted
-CELL = INK + "text-align:left;vertical-align:top;padding:4px 10px;border-top:1px solid #d0d0d0;"
+CELL = INK + f"text-align:left;vertical-align:top;padding:4px 10px;border-top:1px solid {LINE};"
 
 
 def token_kinds(step: Step) -> list[str]:
@@ -96,8 +97,8 @@ def _event(generation: Generation, moment: Moment, fresh: bool, tokenizer) -> st
 
 
 def _bar(written: int, total: int) -> str:
-    return (f'<div style="width:12em;border:1px solid {VERIFY};height:8px"><div style="width:{100 * written / total:.0f}%;'
-            f'height:8px;background-color:{VERIFY}"></div></div>')
+    return (f'<div style="width:12em;max-width:100%;box-sizing:border-box;border:1px solid {VERIFY};height:10px">'
+            f'<div style="width:{100 * written / total:.0f}%;height:8px;background-color:{VERIFY}"></div></div>')
 
 
 def _column(generation: Generation, passes: int, total: int, tokenizer) -> dict[str, str]:
@@ -121,41 +122,19 @@ def players_html(generations: Mapping[str, Generation], tokenizer, passes: int) 
     rows = ""
     for name in columns[0]:
         cells = "".join(f'<td style="{CELL}">{column[name]}</td>' for column in columns)
-        rows += f'<tr style="background-color:#ffffff"><th scope="row" style="{CELL}">{name}</th>{cells}</tr>'
-    return (f'<div style="{INK}background-color:#ffffff;padding:8px;line-height:2;overflow-x:auto">'
+        rows += f'<tr style="{PAPER}"><th scope="row" style="{CELL}">{name}</th>{cells}</tr>'
+    return (f'<div style="{CARD}line-height:2">'
             f"<div><b>after {passes} verifier pass{'' if passes == 1 else 'es'}</b></div>"
-            '<table style="border-collapse:collapse;margin:6px 0;width:100%;table-layout:fixed"><colgroup><col style="width:11em">'
-            f'</colgroup><thead><tr style="background-color:#f2f2f2"><td style="{CELL}"></td>{heads}</tr></thead>'
+            f'<table style="border-collapse:collapse;margin:6px 0;width:100%;min-width:{9 + 13 * len(columns)}em;table-layout:fixed">'
+            '<colgroup><col style="width:9em">'
+            f'</colgroup><thead><tr style="{HEAD}"><td style="{CELL}"></td>{heads}</tr></thead>'
             f"<tbody>{rows}</tbody></table>"
             f"<div><small>{html.escape(LEGEND)}</small></div></div>")
 
 
-class GenerationPlayer(FrameStepper):
-    """Play generations side by side, one frame a verifier pass: what each has written by then, and at which cost.
-
-    `generations`: name -> Generation, or a list of them, named by their methods. Frame n shows the state after n verifier
-    passes: the tokens so far as chips, drafted and accepted (✓) or written by the verifier itself (→), those of the newest
-    step underlined. Controls and `seconds` are those of `FrameStepper`; `frame_field` holds the number of passes.
-
-    Raises TypeError for other records, ValueError for none, or for a generation without steps or with steps without a verifier pass.
-    """
-
-    def __init__(self, generations: Mapping[str, Generation] | Sequence[Generation], tokenizer, seconds: float = 0.8):
-        self._generations, self._tokenizer = _named(generations), tokenizer
-        longest = max(one.verifier_calls for one in self._generations.values())
-        super().__init__(0, longest, "verifier pass", label="Pass", seconds=seconds)
-        self.add_class("specdec-player")
-
-    def frame_html(self, number: int) -> str:
-        return players_html(self._generations, self._tokenizer, number)
-
-
-def player_frames(generations: Mapping[str, Generation] | Sequence[Generation], tokenizer) -> Html:
-    """The static twin of `GenerationPlayer`: a row a verifier pass, a column a generation with what the pass added.
-
-    Passes in a row after which nobody had a new token share a row. Raises as `GenerationPlayer` does.
-    """
-    named = _named(generations)
+def _passes_table(named: Mapping[str, Generation], tokenizer) -> str:
+    """A row a verifier pass, a column a generation with what the pass added; passes in a row after which nobody had a new token
+    share a row."""
     known = {name: moments(one) for name, one in named.items()}
     rows, quiet = [], []
     for passes in range(1, max(len(line) for line in known.values())):
@@ -171,12 +150,47 @@ def player_frames(generations: Mapping[str, Generation] | Sequence[Generation], 
             continue
         label = f"{quiet[0]} to {passes}" if quiet else str(passes)
         quiet = []
-        rows.append(f'<tr><th scope="row" style="{CELL}">{label}</th>' + "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells)
-                    + "</tr>")
-    summary = "; ".join(f"{name}: {len(one.new_ids)} tokens in {one.verifier_calls} verifier and {one.drafter_calls} drafter passes"
-                        for name, one in named.items())
+        rows.append(f'<tr style="{PAPER}"><th scope="row" style="{CELL}">{label}</th>'
+                    + "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells) + "</tr>")
     heads = "".join(f'<th scope="col" style="{CELL}">{html.escape(name)}</th>' for name in ["verifier pass", *named])
     example = f"{chip('a', 'accepted')} drafted and accepted, {chip('b', 'replaced')} written by the verifier itself"
-    markup = (f"<table><caption>{html.escape(summary)}.<br>{example}; the small number counts the tokens so far; … still checking"
-              f"</caption><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>")
-    return Html(markup, f"Played side by side: {summary}")
+    return (f'<div tabindex="0" style="{CARD}"><table style="border-collapse:collapse"><caption style="{INK}">'
+            f"{html.escape(_summary(named))}.<br>{example}; the small number counts the tokens so far; … still checking</caption>"
+            f'<thead><tr style="{HEAD}">{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>')
+
+
+def _summary(named: Mapping[str, Generation]) -> str:
+    return "; ".join(f"{name}: {len(one.new_ids)} tokens in {one.verifier_calls} verifier and {one.drafter_calls} drafter passes"
+                     for name, one in named.items())
+
+
+def play_frames(generations: Mapping[str, Generation] | Sequence[Generation], tokenizer) -> Frames:
+    """The frames of `generations` side by side: frame n shows what each has written after n verifier passes, and at which cost.
+
+    `generations`: name -> Generation, or a list of them, named by their methods. Tokens are chips, drafted and accepted (✓) or
+    written by the verifier itself (→), those of the newest step underlined.
+
+    Raises TypeError for other records, ValueError for none, or for a generation without steps or with steps without a verifier pass.
+    """
+    named = _named(generations)
+    longest = max(one.verifier_calls for one in named.values())
+    return Frames(lambda passes: players_html(named, tokenizer, passes), longest, "verifier pass", first=0, label="Pass")
+
+
+def player_frames(generations: Mapping[str, Generation] | Sequence[Generation], tokenizer) -> Html:
+    """The static twin of `GenerationPlayer`, which steps in the page itself; under the frame, all passes in one table. Arguments and
+    errors are those of `play_frames`."""
+    named = _named(generations)
+    return stepping(play_frames(named, tokenizer), "Generation player", f"Played side by side: {_summary(named)}",
+                    below=folded("All passes in one table", _passes_table(named, tokenizer)))
+
+
+class GenerationPlayer(FrameStepper):
+    """Play generations side by side, one frame a verifier pass: the frames of `play_frames`, with its arguments and errors.
+
+    Controls and `seconds` are those of `FrameStepper`; `frame_field` holds the number of passes.
+    """
+
+    def __init__(self, generations: Mapping[str, Generation] | Sequence[Generation], tokenizer, seconds: float = 0.8):
+        super().__init__(play_frames(generations, tokenizer), seconds)
+        self.add_class("specdec-player")

@@ -9,7 +9,8 @@ import ipywidgets
 from ..decode.accept import deterministic, typical_lossy, with_replacement, without_replacement
 from ..decode.laws import chosen, distinct, exact_law, independent, output_law, resample_from_p
 from .branch_stepper import CELL
-from .chips import INK, SIGNS
+from .chips import CARD, HEAD, INK, PAPER, SIGNS
+from .page import exploring, fill
 from .style import BAD, GOOD, NEUTRAL, VERIFY
 
 WORDS = ("dog", "cat", "bird", "car")
@@ -17,6 +18,8 @@ P, Q = (0.5, 0.3, 0.2, 0.0), (0.2, 0.2, 0.4, 0.2)
 LEGEND = ("✓ an accepted draft | ✗ drafted and rejected | → drawn after every draft was rejected | "
           "▲ p: where the bar of what is written should end")
 BAR = 150  # width in pixels of the largest bar
+MOST = 1000.0  # the largest weight that a field takes
+LOOKS = {"accepted": (GOOD, "solid"), "rejected": (BAD, "dashed"), "replaced": (VERIFY, "double")}  # colour and border of a block
 
 
 CHOICES: dict[str, tuple[Callable, Callable]] = {
@@ -42,7 +45,8 @@ class _Row(NamedTuple):
 
 
 class PQTable:
-    """What one choice of p, q, way of drafting and number of drafts does: an HTML table, and a text table elsewhere.
+    """What one choice of p, q, way of drafting and number of drafts does: HTML with fields that compute in the page itself, and a text
+    table elsewhere.
 
     p, q: the weights, normalised. draw: a key of `CHOICES`. drafts: candidates a step. first, first_accepted: per token the
     probability to be the first draft, and to be accepted as such. accepted, drawn: as `output_law` gives them.
@@ -59,6 +63,7 @@ class PQTable:
             raise ValueError(f"drafts={drafts!r} is not usable: there must be at least 1.")
         if not len(p) == len(q) == len(words):
             raise ValueError(f"p, q and words must have one entry a token; they have {len(p)}, {len(q)} and {len(words)}.")
+        self.given = list(p), list(q)
         self.p, self.q, self.draw, self.drafts, self.words = exact_law(p, "p"), exact_law(q, "q"), draw, drafts, list(words)
         rule, law = CHOICES[draw]
         self.accepted, self.drawn = output_law(rule, self.p, self.q, law(self.q, drafts))
@@ -105,22 +110,30 @@ class PQTable:
         return [_Row(word, self.p[i], self.q[i], self.first_accepted[i], rejected[i], self.accepted[i], self.drawn[i], self.bias[i])
                 for i, word in enumerate(self.words)]
 
-    def _repr_html_(self) -> str:
+    def values(self) -> dict:
+        """What the card shows, as words and pixels: the entries of its template."""
         scale = max(*self.p, *self.first, *(self.accepted + self.drawn))
         rows = []
         for row in self._rows():
-            first = _bar([("accepted", row.kept), ("rejected", row.rejected)], scale)
-            written = _bar([("accepted", row.accepted), ("replaced", row.drawn)], scale, row.p)
-            cells = [_three(row.p), _three(row.q), first, written, f"<b>{_signed(row.bias)}</b>"]
-            rows.append(f'<tr style="background-color:#ffffff"><th scope="row" style="{CELL}">{html.escape(row.word)}</th>'
-                        + "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells) + "</tr>")
-        heads = "".join(f'<th scope="col" style="{CELL}">{name}</th>'
-                        for name in ("token", "p", "q", "first draft", "written", "written − p"))
-        return (f'<div style="{INK}background-color:#ffffff;padding:8px;line-height:1.5;overflow-x:auto">'
-                f"<div><b>{html.escape(self.title)}</b></div><div>{html.escape(self.summary)}</div>"
-                '<table style="border-collapse:collapse;margin:6px 0"><thead><tr style="background-color:#f2f2f2">'
-                f"{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-                f"<div>{html.escape(self.residual)}</div><div><small>{html.escape(LEGEND)}</small></div></div>")
+            masses = {name: _three(getattr(row, name)) for name in ("p", "q", "kept", "rejected", "accepted", "drawn")}
+            rows.append({"word": row.word, **masses, "bias": _signed(row.bias),
+                         "first": _blocks([("accepted", row.kept), ("rejected", row.rejected)], scale),
+                         "written": _blocks([("accepted", row.accepted), ("replaced", row.drawn)], scale),
+                         "mark": max(0, _pixels(row.p, scale) - 5)})
+        return {"error": [], "table": [{"title": self.title, "summary": self.summary, "rows": rows, "residual": self.residual}]}
+
+    def card(self) -> str:
+        """The state as HTML, without fields."""
+        return fill(TEMPLATE, self.values())
+
+    def _repr_html_(self) -> str:
+        numbers = [{"label": f"{name}({word})", "value": float(value), "min": 0, "max": MOST, "step": 0.05, "row": word == self.words[0]}
+                   for name, weights in (("p", self.given[0]), ("q", self.given[1])) for word, value in zip(self.words, weights)]
+        choice = {"label": "Drafts are", "value": self.draw, "options": list(CHOICES), "row": True}
+        drafts = {"label": "Drafts", "value": self.drafts, "min": 1, "max": 3, "step": 1}
+        rules = {name: (rule.__name__, law.__name__, _is_lossy(name)) for name, (rule, law) in CHOICES.items()}
+        given = {"words": self.words, "choices": rules, "bar": BAR, "signs": SIGNS, "looks": LOOKS}
+        return exploring("pq", [*numbers, choice, drafts], TEMPLATE, given, "p/q explorer", repr(self), self.card()).markup
 
     def __repr__(self) -> str:
         lines = [self.title, self.summary,
@@ -143,28 +156,46 @@ def _is_lossy(draw: str) -> bool:
     return CHOICES[draw][0] in (typical_lossy, resample_from_p)
 
 
-def _bar(parts: list[tuple[str, Real]], scale: Real, mark: Real | None = None) -> str:
-    """Masses side by side, each with its sign, colour and border, their numbers below; ▲ under the place of `mark`."""
-    look = {"accepted": (GOOD, "solid"), "rejected": (BAD, "dashed"), "replaced": (VERIFY, "double")}
-    blocks = ""
-    for kind, mass in parts:
-        width = round(BAR * float(mass / scale))
-        if width:
-            color, line = look[kind]
-            blocks += (f'<span style="display:inline-block;box-sizing:border-box;overflow:hidden;vertical-align:top;height:18px;'
-                       f"width:{width}px;border:2px {line} {color};background-color:{color}44;text-align:center;line-height:14px;"
-                       f'font-size:12px">{SIGNS[kind] if width >= 14 else ""}</span>')
-    at = max(0, round(BAR * float((mark or 0) / scale)) - 5)
-    tip = (f'<div style="height:10px;line-height:10px;font-size:10px;color:#1a1a1a;padding-left:{at}px">'
-           f'{"" if mark is None else "▲"}</div>')
-    numbers = " ".join(f"{SIGNS[kind]} {_three(mass)}" for kind, mass in parts)
-    return (f'<div style="width:{BAR + 12}px;height:18px;white-space:nowrap;border-left:1px solid {NEUTRAL}">{blocks}</div>{tip}'
+def _pixels(mass: Real, scale: Real) -> int:
+    return round(BAR * float(mass / scale))
+
+
+def _blocks(parts: list[tuple[str, Real]], scale: Real) -> list[dict]:
+    """Masses as the blocks of a bar, those of no width left out."""
+    wide = [(kind, _pixels(mass, scale)) for kind, mass in parts]
+    return [{"width": width, "color": LOOKS[kind][0], "line": LOOKS[kind][1], "sign": SIGNS[kind] if width >= 14 else ""}
+            for kind, width in wide if width]
+
+
+def _bar(name: str, mark: str, numbers: str) -> str:
+    """The template of the bar `name`: masses side by side, each with its sign, colour and border, `mark` and `numbers` below."""
+    block = ('<span style="display:inline-block;box-sizing:border-box;overflow:hidden;vertical-align:top;height:18px;width:{width}px;'
+             'border:2px {line} {color};background-color:{color}44;text-align:center;line-height:14px;font-size:12px">{sign}</span>')
+    return (f'<div style="width:{BAR + 12}px;height:18px;white-space:nowrap;border-left:1px solid {NEUTRAL}">'
+            f"{{#{name}}}{block}{{/{name}}}</div>"
+            f'<div style="height:10px;line-height:10px;font-size:10px;{INK}padding-left:{mark}</div>'
             f'<small style="white-space:nowrap">{numbers}</small>')
+
+
+def _template() -> str:
+    cells = ("{p}", "{q}", _bar("first", '0px">', f"{SIGNS['accepted']} {{kept}} {SIGNS['rejected']} {{rejected}}"),
+             _bar("written", '{mark}px">▲', f"{SIGNS['accepted']} {{accepted}} {SIGNS['replaced']} {{drawn}}"), "<b>{bias}</b>")
+    heads = "".join(f'<th scope="col" style="{CELL}">{name}</th>' for name in ("token", "p", "q", "first draft", "written", "written − p"))
+    row = (f'<tr style="{PAPER}"><th scope="row" style="{CELL}">{{word}}</th>'
+           + "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells) + "</tr>")
+    return (f'{{#error}}<div style="{CARD}"><b>{SIGNS["rejected"]} {{sentence}}</b></div>{{/error}}'
+            f'{{#table}}<div style="{CARD}line-height:1.5"><div><b>{{title}}</b></div><div>{{summary}}</div>'
+            f'<table style="border-collapse:collapse;margin:6px 0"><thead><tr style="{HEAD}">{heads}</tr></thead>'
+            f"<tbody>{{#rows}}{row}{{/rows}}</tbody></table>"
+            f"<div>{{residual}}</div><div><small>{html.escape(LEGEND)}</small></div></div>{{/table}}")
+
+
+TEMPLATE = _template()
 
 
 def pq_table(p: Sequence[Real] = P, q: Sequence[Real] = Q, draw: str = "independent draws", drafts: int = 1,
              words: Sequence[str] = WORDS) -> PQTable:
-    """The static twin of `PQExplorer` for one state."""
+    """The static twin of `PQExplorer`, which computes in the page itself, opened with one state. Raises as `PQTable` does."""
     return PQTable(p, q, draw, drafts, words)
 
 
@@ -183,7 +214,7 @@ class PQExplorer(ipywidgets.VBox):
         self._words, self._start = list(words), (tuple(map(float, p)), tuple(map(float, q)), draw, drafts)
         PQTable(p, q, draw, drafts, words)
         self.p_fields, self.q_fields = ([
-            ipywidgets.BoundedFloatText(value=value, min=0.0, max=1000.0, step=0.05, description=f"{name}({word})",
+            ipywidgets.BoundedFloatText(value=value, min=0.0, max=MOST, step=0.05, description=f"{name}({word})",
                                         layout={"width": "11em"}, style={"description_width": "5em"})
             for word, value in zip(words, values)] for name, values in (("p", p), ("q", q)))
         self.draw_field = ipywidgets.Dropdown(options=list(CHOICES), value=draw, description="Drafts are",
@@ -207,8 +238,8 @@ class PQExplorer(ipywidgets.VBox):
             table = PQTable([field.value for field in self.p_fields], [field.value for field in self.q_fields],
                             self.draw_field.value, self.drafts_field.value, self._words)
         except ValueError as error:
-            return f'<div style="{INK}background-color:#ffffff;padding:8px"><b>{SIGNS["rejected"]} {html.escape(str(error))}</b></div>'
-        return table._repr_html_()
+            return fill(TEMPLATE, {"error": [{"sentence": error}], "table": []})
+        return table.card()
 
     def _draw(self) -> None:
         if not self._quiet:

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from matplotlib.lines import Line2D
 
 from ..decode.records import Generation, Step
-from .chips import INK, SIGNS, chip, visible
-from .controls import FrameStepper
+from .chips import CARD, HEAD, INK, LINE, PAPER, SIGNS, chip, visible
+from .controls import Frames, FrameStepper, Html
+from .page import stepping
 from .style import BAD, DRAFT, GOOD, HATCH, NEUTRAL, new_figure
 from .tree_view import node_verdicts
 
 WORTH, NOT_WORTH, TAKEN = "▲", "▽", "★"
 LEGEND = ("★ taken: most tokens over what its time brings otherwise | ▲ brings at least what its time brings otherwise | "
           "▽ does not, by itself | ✓ accepted | ✗ rejected | · not checked")
-CELL = INK + "text-align:left;vertical-align:middle;padding:3px 8px;border-top:1px solid #d0d0d0;"
+CELL = INK + f"text-align:left;vertical-align:middle;padding:3px 8px;border-top:1px solid {LINE};"
 COLORS = {"accepted": GOOD, "rejected": BAD, "unchecked": NEUTRAL}
 BAR = 120  # pixels of the longest bar in the tables
 
@@ -68,15 +69,15 @@ def describe_price(step: Step, tokenizer, shown: int | None = None) -> str:
 def _bar(value: float, mark: float, most: float, color: str) -> str:
     """A bar of `value` with a black mark at `mark`; the numbers stand beside it, so it is hidden from screen readers."""
     width, at = (BAR * min(1.0, number / most) for number in (value, mark))
-    return (f'<div aria-hidden="true" style="position:relative;width:{BAR + 4}px;height:14px;background-color:#f2f2f2">'
+    return (f'<div aria-hidden="true" style="position:relative;width:{BAR + 4}px;height:14px;{HEAD}">'
             f'<div style="position:absolute;left:0;top:2px;height:10px;width:{width:.0f}px;background-color:{color}"></div>'
-            f'<div style="position:absolute;left:{at:.0f}px;top:0;height:14px;width:3px;background-color:#000000"></div></div>')
+            f'<div style="position:absolute;left:{at:.0f}px;top:0;height:14px;width:3px;background-color:currentcolor"></div></div>')
 
 
 def _table(title: str, heads: Sequence[str], rows: Sequence[str]) -> str:
     columns = "".join(f'<th scope="col" style="{CELL}">{head}</th>' for head in heads)
     return (f'<table style="border-collapse:collapse;margin:6px 24px 6px 0"><caption style="{INK}text-align:left;font-weight:bold">{title}'
-            f'</caption><thead><tr style="background-color:#f2f2f2">{columns}</tr></thead><tbody>{"".join(rows)}</tbody></table>')
+            f'</caption><thead><tr style="{HEAD}">{columns}</tr></thead><tbody>{"".join(rows)}</tbody></table>')
 
 
 def _offers_table(step: Step) -> str:
@@ -87,7 +88,7 @@ def _offers_table(step: Step) -> str:
         cells = (f"{tokens:.2f}", f"{1000 * seconds:.1f}", f"{otherwise:.2f}", f"{tokens - otherwise:+.2f}",
                  _bar(tokens, otherwise, most, DRAFT if here else NEUTRAL))
         body = "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells)
-        rows.append(f'<tr style="background-color:{DRAFT + "22" if here else "#ffffff"}"><th scope="row" style="{CELL}">'
+        rows.append(f'<tr style="{f"background-color:{DRAFT}22" if here else PAPER}"><th scope="row" style="{CELL}">'
                     f"{TAKEN + ' ' if here else ''}{html.escape(way)}</th>{body}</tr>")
     return _table("offers", ["way", "tokens", "ms", "its time brings otherwise", "difference", "tokens | otherwise"], rows)
 
@@ -111,7 +112,7 @@ def price_html(step: Step, tokenizer, shown: int | None = None, headline: str = 
     title = describe_price(step, tokenizer, shown)
     count = len(step.tree) if shown is None else shown
     nodes = _nodes_table(step, tokenizer, count, shown is None) if count else ""
-    return (f'<div style="{INK}background-color:#ffffff;padding:8px;line-height:1.5;overflow-x:auto">'
+    return (f'<div style="{CARD}line-height:1.5">'
             f"<div><b>{html.escape(f'{headline} · {title}' if headline else title)}</b></div>"
             f"<div>rate to be beaten: {step.price.rate:.0f} tokens a second</div>"
             f'<div style="display:flex;flex-wrap:wrap;align-items:flex-start"><div>{_offers_table(step)}</div><div>{nodes}</div></div>'
@@ -152,29 +153,42 @@ def price_figure(step: Step, tokenizer):
     return figure
 
 
-class PriceView(FrameStepper):
-    """Go through the steps of a run of method "auto", a decision a frame.
+def price_frames(record: Generation | Step, tokenizer) -> Frames:
+    """The frames of a run of method "auto", or of one of its steps, a decision a frame.
 
     The first frame of a step shows what every way of drafting offered and which was taken, each further frame one drafted token with
-    its price, the last one the verifier's verdicts. `record` is a `Generation` or one `Step`; `tokenizer` may be a list of words.
-    Controls and `seconds` are those of `FrameStepper`.
+    its price, the last one the verifier's verdicts. `tokenizer` may be a list of words.
 
     Raises TypeError for another record, ValueError for a generation without steps, and for steps without a price.
     """
+    if not isinstance(record, (Generation, Step)):
+        raise TypeError(f"PriceView shows a Generation or a Step, not {type(record).__name__}.")
+    steps = [_priced(step) for step in (record.steps if isinstance(record, Generation) else [record])]
+    if not steps:
+        raise ValueError("This generation has no steps to show.")
+    places = [(index, shown) for index, step in enumerate(steps) for shown in [*range(len(step.tree) + 1), None]]
+
+    def draw(number: int) -> str:
+        index, shown = places[number - 1]
+        return price_html(steps[index], tokenizer, shown, f"frame {number} of {len(places)} · step {index + 1} of {len(steps)}")
+
+    return Frames(draw, len(places), "decision")
+
+
+def price_table(record: Generation | Step, tokenizer) -> Html:
+    """The static twin of `PriceView`, which steps in the page itself; as text, how each step ended. Arguments and errors are those of
+    `price_frames`."""
+    frames = price_frames(record, tokenizer)
+    steps = record.steps if isinstance(record, Generation) else [record]
+    return stepping(frames, "Price view", "\n".join(describe_price(step, tokenizer) for step in steps))
+
+
+class PriceView(FrameStepper):
+    """Go through the steps of a run of method "auto", a decision a frame: the frames of `price_frames`, with its arguments and errors.
+
+    Controls and `seconds` are those of `FrameStepper`.
+    """
 
     def __init__(self, record: Generation | Step, tokenizer, seconds: float = 0.8):
-        if not isinstance(record, (Generation, Step)):
-            raise TypeError(f"PriceView shows a Generation or a Step, not {type(record).__name__}.")
-        steps = record.steps if isinstance(record, Generation) else [record]
-        if not steps:
-            raise ValueError("This generation has no steps to show.")
-        self._steps, self._tokenizer = [_priced(step) for step in steps], tokenizer
-        self._frames = [(number, shown) for number, step in enumerate(steps) for shown in [*range(len(step.tree) + 1), None]]
-        super().__init__(1, len(self._frames), "decision", seconds=seconds)
+        super().__init__(price_frames(record, tokenizer), seconds)
         self.add_class("specdec-price")
-
-    def frame_html(self, number: int) -> str:
-        """Frame `number`, counted from 1, as HTML."""
-        index, shown = self._frames[number - 1]
-        return price_html(self._steps[index], self._tokenizer, shown,
-                          f"frame {number} of {len(self._frames)} · step {index + 1} of {len(self._steps)}")

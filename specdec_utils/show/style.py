@@ -73,7 +73,7 @@ def comparison_figure(table, predicted: dict[str, tuple[float, float, float]] | 
     verdicts = {}
     for y, row in enumerate(rows):
         low, middle, high = row.tokens_per_second
-        speed, kind = row.speedup[1], NEUTRAL if row.method.startswith("hf-") else VERIFY if row.method == "greedy" else DRAFT
+        speed, kind = row.speedup[1], NEUTRAL if row.method.startswith(("hf-", "vllm-")) else VERIFY if row.method == "greedy" else DRAFT
         verdicts[row.method] = f"{speed:.2f} x greedy" + (", slower" if speed < 1 else "")
         axis.barh(y, middle, color=kind, hatch=HATCH[kind], edgecolor="white")
         axis.errorbar(middle, y, xerr=[[middle - low], [high - middle]], color="black", capsize=3, linewidth=1)

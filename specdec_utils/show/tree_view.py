@@ -7,14 +7,16 @@ from matplotlib.patches import Rectangle
 
 from ..decode.records import Step
 from ..decode.tree import ROOT, TokenTree
-from .chips import INK, LOOK, SIGNS, chip, visible
+from .chips import CARD, HEAD, INK, LINE, LOOK, SIGNS, chip, visible
+from .controls import Frames, Html
+from .page import stepping
 from .style import DRAFT, VERIFY, new_figure
 
 SEES, HIDDEN, LIT = "●", "·", "#FFF1CC"
 MASK_LEGEND = "● attends to | · stands before it in the pass, but hidden"
 STEP_LEGEND = "✓ accepted | ✗ rejected: the text goes on differently here | · below a rejected node"
-CELL = INK + "text-align:left;vertical-align:middle;padding:3px 6px;border:1px solid #d0d0d0;"
-SHADED = f"background-color:{LIT};outline:3px solid {DRAFT};outline-offset:-3px;"
+CELL = INK + f"text-align:left;vertical-align:middle;padding:3px 6px;border:1px solid {LINE};"
+SHADED = f"background-color:var(--specdec-lit,{LIT});outline:3px solid {DRAFT};outline-offset:-3px;"
 
 
 def _parts(record: Step | TokenTree, node: int | None = None) -> tuple[TokenTree, Step | None]:
@@ -96,7 +98,7 @@ def describe_tree(record: Step | TokenTree, tokenizer, node: int | None = None) 
 def _table(caption: str, heads: Sequence[object], rows: Sequence[str], cell: str) -> str:
     head = "".join(f'<th scope="col" style="{cell}">{name}</th>' for name in heads)
     return (f'<table style="border-collapse:collapse"><caption style="{INK}">{caption}</caption>'
-            f'<thead><tr style="background-color:#f2f2f2">{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>')
+            f'<thead><tr style="{HEAD}">{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>')
 
 
 def _notes(tree: TokenTree, step: Step | None, node: int) -> list[str]:
@@ -155,7 +157,7 @@ def tree_html(record: Step | TokenTree, tokenizer, node: int | None = None) -> s
     """Tree and mask of `record` side by side as HTML; the path of `node` is lit in the tree, its row in the mask."""
     tree, step = _parts(record, node)
     legend = MASK_LEGEND if step is None else f"{STEP_LEGEND} | {MASK_LEGEND}"
-    return (f'<div style="{INK}background-color:#ffffff;padding:8px;line-height:1.5;overflow-x:auto">'
+    return (f'<div style="{CARD}line-height:1.5">'
             f"<div><b>{html.escape(describe_tree(record, tokenizer, node))}</b></div>"
             f'<div style="display:flex;flex-wrap:wrap;align-items:flex-start"><div style="margin:6px 24px 6px 0">'
             f'{_tree_table(tree, step, tokenizer, node)}</div><div style="margin:6px 0">{_mask_table(tree, tokenizer, node)}</div></div>'
@@ -216,6 +218,27 @@ def tree_figure(record: Step | TokenTree, tokenizer, node: int | None = None, ti
     return figure
 
 
+def tree_frames(record: Step | TokenTree, tokenizer) -> Frames:
+    """The frames of a token tree beside its mask: frame 0 the whole tree, frame 1 + n with node n chosen. Raises as `tree_html` does."""
+    tree, _ = _parts(record)
+    names = ["whole tree", *(f"{i}: {_words(tokenizer, tree.path_tokens(i))}" for i in range(len(tree)))]
+    return Frames(lambda number: tree_html(record, tokenizer, number - 1 if number else None), len(tree), "node", first=0, label="Node",
+                  names=names)
+
+
+def tree_table(record: Step | TokenTree, tokenizer) -> Html:
+    """The static twin of `TreeView`, in which nodes are chosen in the page itself; where scripts are off, with the path that was
+    accepted. Arguments and errors are those of `TreeView`."""
+    return stepping(tree_frames(record, tokenizer), "Token tree beside its mask", describe_tree(record, tokenizer),
+                    still=_outcome_html(record, tokenizer))
+
+
+def _outcome_html(record: Step | TokenTree, tokenizer) -> str:
+    """The view with the path that was accepted, if one was."""
+    kept = _accepted(record) if isinstance(record, Step) else []
+    return tree_html(record, tokenizer, kept[-1] if kept else None)
+
+
 class TreeView(ipywidgets.VBox):
     """A token tree beside its attention mask; the node chosen in `node_field` lights its path in the one, its row in the other.
 
@@ -227,9 +250,8 @@ class TreeView(ipywidgets.VBox):
     """
 
     def __init__(self, record: Step | TokenTree, tokenizer):
-        tree, self._step = _parts(record)
-        self._record, self._tokenizer = record, tokenizer
-        options = [("whole tree", ROOT)] + [(f"{i}: {_words(tokenizer, tree.path_tokens(i))}", i) for i in range(len(tree))]
+        self._record, self._tokenizer, self._frames = record, tokenizer, tree_frames(record, tokenizer)
+        options = [(name, ROOT + number) for number, name in enumerate(self._frames.names)]
         self.node_field = ipywidgets.Dropdown(options=options, value=ROOT, description="Node", layout={"width": "24em"})
         self.body = ipywidgets.HTML()
         self.body.add_class("specdec-body")
@@ -239,9 +261,7 @@ class TreeView(ipywidgets.VBox):
         self._draw()
 
     def _draw(self) -> None:
-        node = self.node_field.value
-        self.body.value = tree_html(self._record, self._tokenizer, None if node == ROOT else node)
+        self.body.value = self._frames.draw(self.node_field.value - ROOT)
 
     def _repr_html_(self) -> str:
-        kept = _accepted(self._step) if self._step is not None else []
-        return tree_html(self._record, self._tokenizer, kept[-1] if kept else None)
+        return _outcome_html(self._record, self._tokenizer)

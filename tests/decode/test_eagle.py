@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from specdec_utils import ROOT, CachedEagle, Cfg, LeanEagle, ModelPair, eagle_tree, generate, next_distribution
+from specdec_utils import ROOT, CachedEagle, Cfg, LeanEagle, ModelPair, generate, next_distribution
 from specdec_utils.decode.propose import eagle as propose
 
 PROMPT = torch.tensor([[5, 17, 3, 9]])
@@ -120,7 +120,8 @@ def test_drafts_hold_only_tokens_that_the_drafter_can_write(random_model, random
 # -- faults that leave a greedy output as it is and cost only acceptance: the same checks must notice them
 
 def _feature_of_the_wrong_position(monkeypatch):
-    monkeypatch.setattr(propose, "eagle_tree", lambda eagle, features, *rest: eagle_tree(eagle, features.roll(1, dims=0), *rest))
+    right = propose.drafting
+    monkeypatch.setattr(propose, "drafting", lambda eagle, features, *rest: right(eagle, features.roll(1, dims=0), *rest))
 
 
 def _stale_cache(monkeypatch):

@@ -28,7 +28,7 @@ def fed(monkeypatch):
     passes, feed, eagle_pass = [], LeanGPT2.feed, LeanEagle._pass
 
     def noted_feed(self, tokens, *args, **options):
-        passes.append((len(self.layers), len(tokens), self.length))
+        passes.append((len(self.caches), len(tokens), self.length))
         return feed(self, tokens, *args, **options)
 
     def noted_eagle(self, states, tokens, *args):
@@ -74,7 +74,7 @@ class Machine:
         feed, eagle_pass, guess = LeanGPT2.feed, LeanEagle._pass, MedusaHeads.probabilities
 
         def priced_feed(model, tokens, *args, **options):
-            self.charge(len(model.layers), tokens, model.length)
+            self.charge(len(model.caches), tokens, model.length)
             return feed(model, tokens, *args, **options)
 
         def priced_eagle(eagle, states, tokens, *args):

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from specdec_utils import BranchRecord, Cfg, Generation, Step, TokenTree, generate
 from specdec_utils.measure.benchmark import compare
-from specdec_utils.measure.cost import acceptance_rate, best_gamma, expected_tokens, predict, predicted_speedup, tree_tokens
+from specdec_utils.measure.cost import (
+    acceptance_by_position,
+    acceptance_rate,
+    best_gamma,
+    expected_tokens,
+    predict,
+    predicted_speedup,
+    tree_tokens,
+)
 
 START = torch.tensor([[5]])
 
@@ -64,6 +72,15 @@ def test_acceptance_rate_counts_what_was_judged(counting):
     assert acceptance_rate([run]) == pytest.approx(3 / 4)
     with pytest.raises(ValueError, match="No draft was judged"):
         acceptance_rate([generate(pair, START, Cfg(max_new_tokens=5), "greedy")])
+
+
+def test_acceptance_by_position_counts_whole_drafts(counting):
+    cfg = Cfg(max_new_tokens=7, topk_branch=1, draft_span=4)  # a draft of 4, and a shorter one for what is left
+    wrong, right = (generate(counting(draft=lambda token, by=by: token + (by if token == 8 else 1), sharpness=9.0), START, cfg, "tree")
+                    for by in (2, 1))
+    assert acceptance_by_position([wrong], 4) == [1, 1, 1, 0] and acceptance_by_position([wrong, right], 4) == [1, 1, 1, 0.5]
+    with pytest.raises(ValueError, match="No step of these runs drafted one branch of 5 tokens"):
+        acceptance_by_position([wrong], 5)
 
 
 def test_acceptance_rate_of_a_tree_counts_levels(counting):

@@ -6,7 +6,7 @@ import torch
 
 from specdec_utils import Cfg
 from specdec_utils.measure import benchmark
-from specdec_utils.measure.suite import bench_arms
+from specdec_utils.measure.suite import LABELS, bench_arms
 from specdec_utils.measure.tune import GRIDS, ROUNDS, combinations, tune
 from specdec_utils.text.prompts import OPENINGS, TUNING
 
@@ -36,10 +36,17 @@ def test_the_fastest_settings_are_chosen_for_ours_and_for_peers(counting, runs):
 
 
 def test_ours_and_peers_get_the_same_effort(counting, runs):
-    assert {len(combinations(label)) for label in GRIDS} == {8}
+    assert {len(combinations(label)) for label in GRIDS if label in LABELS} == {8}
     tune(counting(), PROMPTS, Cfg(max_new_tokens=3), ["lookup", "hf-lookup tuned"])
     effort = [sorted((span, ids) for name, span, ids, _ in runs if name == method) for method in ("lookup", "hf-lookup")]
     assert effort[0] == effort[1] and len(effort[0]) > 0
+
+
+def test_an_odd_number_of_candidates_is_halved_as_well(counting, runs):
+    def peer(pair, prompt, cfg, name):
+        return benchmark.generate(pair, prompt, cfg, "lookup")
+    tuning = tune(counting(), PROMPTS, Cfg(max_new_tokens=3), ["vllm-ngram"], others={"vllm-ngram": peer})
+    assert tuning.chosen == {"vllm-ngram": {"draft_span": 4}} and [len(tried) for tried in tuning.tried["vllm-ngram"]] == [3, 1, 1]
 
 
 def test_each_round_has_more_prompts_and_more_tokens(counting, runs):

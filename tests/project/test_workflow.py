@@ -10,6 +10,7 @@ from notebook_rules import ROOT
 from pre_commit.clientlib import load_config
 
 WORKFLOW = ROOT / ".github" / "workflows" / "tests.yml"
+SITE = WORKFLOW.with_name("site.yml")
 
 
 def schema_faults(text: str, folder) -> str:
@@ -32,6 +33,15 @@ def commands(job: dict) -> list[str]:
 
 def test_workflow_fits_its_schema(tmp_path):
     assert schema_faults(WORKFLOW.read_text("utf-8"), tmp_path) == ""
+
+
+def test_the_site_is_built_by_its_one_command_and_published(tmp_path):
+    text = SITE.read_text("utf-8")
+    assert schema_faults(text, tmp_path) == ""
+    job, = yaml.safe_load(text)["jobs"].values()
+    assert any('".[site]"' in command for command in commands(job)) and "python -m docs build/site" in commands(job)
+    used = {step["uses"].split("@")[0]: step.get("with", {}) for step in job["steps"] if "uses" in step}
+    assert used["actions/upload-pages-artifact"]["path"] == "build/site" and "actions/deploy-pages" in used
 
 
 def test_the_schema_notices_a_misspelt_key(tmp_path):

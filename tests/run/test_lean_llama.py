@@ -19,7 +19,8 @@ from specdec_utils import (
     pack,
     verify_tree,
 )
-from specdec_utils.run import lean_llama
+from specdec_utils.run import lean, lean_llama
+from specdec_utils.run.lean import LeanPass
 
 IDS = [4, 9, 2, 9, 17]
 TREE = TokenTree.from_branches([[1, 5, 8], [1, 6], [2, 7, 3]])  # nodes: 1 5 8 6 2 7 3
@@ -126,26 +127,31 @@ def test_weights_changed_in_place_are_seen_by_the_next_lean_run():
 # -- would these tests notice a wrong pass? Its source with one fault each
 
 FAULTS = {
-    "positions count from 0 in every pass": ("slice(start, end) if", "slice(0, n) if"),
-    "positions of a tree are those of its slots": ("if positions is None else positions", "if True else positions"),
     "turned the other way": ("torch.cat([-angles, angles]", "torch.cat([angles, -angles]"),
     "pairs of a turn mixed up": ("qk.roll(half, -1)", "qk.roll(1, -1)"),
-    "queries grouped across heads": ("view(n, self.shared, self.groups, self.size).permute(1, 2, 0, 3)",
-                                     "view(n, self.groups, self.shared, self.size).permute(2, 1, 0, 3)"),
     "eps forgotten": ("norm.variance_epsilon", "1e-6"),
     "no gate": ("F.silu(gate) * up", "F.silu(up)"),
+    "no residual": ("x = x + to_out(", "x = to_out("),
+    "last norm forgotten": ("return self._normed(x, self.norm)", "return x"),
+}
+SHARED = {  # in what the lean passes of all architectures share
+    "positions count from 0 in every pass": ("slice(start, end) if", "slice(0, n) if"),
+    "positions of a tree are those of its slots": ("if positions is None else positions)", "if True else positions)"),
+    "queries grouped across heads": ("reshape(n, self.shared, self.groups, self.size).permute(1, 2, 0, 3)",
+                                     "reshape(n, self.groups, self.shared, self.size).permute(2, 1, 0, 3)"),
     "siblings see each other": ("bias_of(mask, ", "bias_of(None, "),
-    "no residual": ("x = x + to_out(a)", "x = to_out(a)"),
-    "last norm forgotten": ("last = self._normed(x if hidden else x[n - wanted:], self.norm)", "last = x if hidden else x[n - wanted:]"),
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [*FAULTS, *SHARED])
 def test_a_fault_in_the_pass_is_noticed(fault):
-    source, (right, wrong) = inspect.getsource(LeanLlama), FAULTS[fault]
-    assert source.count(right) == 1
-    scope = dict(vars(lean_llama))
-    exec(source.replace(right, wrong), scope)
+    (right, wrong), sources = (FAULTS | SHARED)[fault], [inspect.getsource(part) for part in (LeanPass, LeanLlama)]
+    at = int(fault in FAULTS)
+    assert sources[at].count(right) == 1
+    sources[at] = sources[at].replace(right, wrong)
+    scope = dict(vars(lean)) | dict(vars(lean_llama))
+    for source in sources:
+        exec(source, scope)
     model = llama(rms_norm_eps=0.3)
     def says(runner):
         return torch.cat([runner.feed(IDS[:3], 3), runner.feed(IDS[3:], 2), verify_tree(runner, [*IDS, 3], TREE)])

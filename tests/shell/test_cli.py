@@ -99,3 +99,19 @@ def test_bad_bench_argument_is_one_sentence_and_exit_code_2(pair, capsys, argume
     assert main(["bench", "--pair", pair, "--tokens", "2", *arguments]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and message in error and error.count("\n") == 1
+
+
+def test_export_writes_the_folder_and_prints_its_command(pair, tmp_path, capsys):
+    assert main(["export", str(tmp_path / "out"), "--pair", pair, "--engine", "vllm", "--span", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "drafts with 'drafter'; checked against vllm" in out and '"num_speculative_tokens": 2' in out.splitlines()[-1]
+    assert out.splitlines()[-1] == json.loads((tmp_path / "out" / "export.json").read_text("utf-8"))["command"]
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--engine", "magic"], "There is no engine 'magic'"), (["--draft", "magic"], "There is no way of drafting 'magic'"),
+    (["--draft", "eagle"], "vllm cannot draft with 'eagle' here"), (["--span", "0"], "span=0 is not usable")])
+def test_bad_export_argument_is_one_sentence_and_exit_code_2(pair, tmp_path, capsys, arguments, message):
+    assert main(["export", str(tmp_path / "out"), "--pair", pair, *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and message in error and error.count("\n") == 1

@@ -4,6 +4,7 @@ import re
 import time
 
 import pytest
+from stepping_pages import frames_of, given_data
 
 from specdec_utils.decode.records import BranchRecord, Generation, Step
 from specdec_utils.show.branch_stepper import BranchStepper, branch_table, step_html, verdict_frames
@@ -71,7 +72,7 @@ def test_each_frame_reveals_one_more_verdict():
     for number, event in enumerate(expected, 1):
         step = 1 if number <= 7 else 2
         assert f"frame {number} of {total} · step {step} · {event}" in text(stepper)
-        verdicts = step_html(stepper._records[step - 1], TOKENIZER).count(">· ")
+        verdicts = step_html(generation().steps[step - 1], TOKENIZER).count(">· ")
         assert stepper.body.value.count(">· ") >= verdicts
         if number < total:
             stepper.step_button.click()
@@ -148,12 +149,22 @@ def test_static_twin_equals_the_last_frame():
     table = branch_table(step, TOKENIZER)
     stepper = BranchStepper(step, TOKENIZER)
     last = stepper._repr_html_()
-    assert words(last).split(" · ", 2)[2] == words(table._repr_html_()).lstrip()
+    assert last in table._repr_html_().partition("<script>")[0]
     stepper.frame_field.value = stepper.frame_field.max
     assert stepper.body.value == last
     assert branch_table(step, TOKENIZER)._repr_html_() == table._repr_html_()
     assert "★ 2 winner" in words(last)
     assert "specdec-stepper" in stepper._dom_classes and "specdec-body" in stepper.body._dom_classes
+
+
+def test_static_twin_has_the_frames_of_the_widget():
+    for record in (generation(), matched_step()):
+        stepper, seen = BranchStepper(record, TOKENIZER), []
+        for number in range(1, stepper.frame_field.max + 1):
+            stepper.frame_field.value = number
+            seen.append(stepper.body.value)
+        assert frames_of(given_data(branch_table(record, TOKENIZER))) == seen
+    assert repr(branch_table(generation(), TOKENIZER)).count("wins with score") == 2
 
 
 def test_text_twin():

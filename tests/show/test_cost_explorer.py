@@ -6,6 +6,7 @@ import ipywidgets
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stepping_pages import given_data
 
 from specdec_utils.measure.cost import best_gamma, expected_tokens, predicted_speedup
 from specdec_utils.show.cost_explorer import MOST, CostCard, CostExplorer, cost_figure, rising
@@ -14,7 +15,7 @@ UNIT, RATIO = st.floats(0, 1), st.floats(0, 3)
 
 
 def picture(card: CostCard):
-    return xml.fromstring(re.search(r"<svg.*</svg>", card._repr_html_())[0])
+    return xml.fromstring(re.search(r"<svg.*</svg>", card.card())[0])
 
 
 def circles(card: CostCard) -> list[tuple[float, float]]:
@@ -38,8 +39,8 @@ def test_the_card_is_the_formula(alpha, c, gamma, slope):
 ])
 def test_verdict_in_words_sign_colour_and_border(state, words, border):
     card = CostCard(*state)
-    assert card.verdict == words and words in card._repr_html_() and words in repr(card)
-    chip = re.search(r"<b style=\"([^\"]*)\"", card._repr_html_())[1]
+    assert card.verdict == words and words in card.card() and words in repr(card)
+    chip = re.search(r"<b style=\"([^\"]*)\"", card.card())[1]
     assert f"2px {border}" in chip and "background-color" in chip
 
 
@@ -53,8 +54,8 @@ def test_advice():
                                             (1.681, "1.68 × at γ = 4, on the curve")])
 def test_measured_point_in_words(speedup, words):
     card = CostCard(0.8, 0.2, 7, 0.05, measured=(4, speedup))
-    assert card.comparison == f"measured: {words}" and card.comparison in card._repr_html_() and card.comparison in repr(card)
-    assert CostCard().comparison == "" and "measured:" not in CostCard()._repr_html_()
+    assert card.comparison == f"measured: {words}" and card.comparison in card.card() and card.comparison in repr(card)
+    assert CostCard().comparison == "" and "measured:" not in CostCard().card()
 
 
 @given(UNIT, RATIO, st.integers(0, MOST), RATIO, st.one_of(st.none(), st.tuples(st.integers(0, MOST), st.floats(0.01, 40))))
@@ -100,6 +101,12 @@ def test_figure_is_the_static_twin(capsys):
     card = CostCard(0.8, 0.2, 4, 0.05, measured=(4, 1.5))
     assert capsys.readouterr().out.strip() == drawn.alt == f"{card.verdict} | {card.advice} | {card.comparison}"
     assert drawn.png.startswith(b"\x89PNG")
+    still, _, script = drawn._repr_html_().partition("<script>")
+    assert f'<img alt="{drawn.alt}" src="data:image/png;base64,' in still and "data:image" not in script
+    data, explorer = given_data(drawn._repr_html_()), CostExplorer(0.8, 0.2, 4, 0.05, measured=(4, 1.5))
+    assert [(one["label"], one["value"], one["min"], one["max"], one["step"]) for one in data["fields"]] == [
+        (field.description, field.value, field.min, field.max, field.step) for field in explorer._fields]
+    assert data["given"]["measured"] == [4, 1.5]
     assert cost_figure().alt == f"{CostCard().verdict} | {CostCard().advice}"
 
 
@@ -107,15 +114,15 @@ class TestExplorer:
     def test_opens_with_what_it_is_given(self):
         explorer = CostExplorer(alpha=0.7, c=0.1, gamma=5, slope=0.02, measured=(5, 1.9))
         assert [field.value for field in explorer._fields] == [0.7, 0.1, 5, 0.02]
-        assert explorer.body.value == CostCard(0.7, 0.1, 5, 0.02, (5, 1.9))._repr_html_()
+        assert explorer.body.value == CostCard(0.7, 0.1, 5, 0.02, (5, 1.9)).card()
         assert explorer._repr_html_() == explorer.body.value
 
     def test_fields_move_the_card(self):
         explorer = CostExplorer(measured=(4, 1.5))
         explorer.alpha_field.value = 0.1
-        assert explorer.body.value == CostCard(0.1, measured=(4, 1.5))._repr_html_() and "✗ does not pay" in explorer.body.value
+        assert explorer.body.value == CostCard(0.1, measured=(4, 1.5)).card() and "✗ does not pay" in explorer.body.value
         explorer.c_field.value, explorer.gamma_field.value, explorer.slope_field.value = 0.01, 1, 0.0
-        assert explorer.body.value == CostCard(0.1, 0.01, 1, 0.0, (4, 1.5))._repr_html_() and "✓ pays" in explorer.body.value
+        assert explorer.body.value == CostCard(0.1, 0.01, 1, 0.0, (4, 1.5)).card() and "✓ pays" in explorer.body.value
         assert explorer._repr_html_() == explorer.body.value
 
     def test_fields_keep_their_ranges(self):

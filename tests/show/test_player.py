@@ -4,6 +4,7 @@ import re
 import time
 
 import pytest
+from stepping_pages import frames_of, given_data
 
 from specdec_utils import Cfg, generate
 from specdec_utils.decode.records import BranchRecord, Generation, Step
@@ -121,17 +122,31 @@ def test_opened_unrun_it_shows_its_last_frame():
     assert [cell.split(" ")[0] for cell in shown["tokens written"]] == ["4", "4"]
 
 
-def test_static_twin_has_a_row_a_pass():
+def test_static_twin_has_the_frames_of_the_player():
+    player, seen = GenerationPlayer([greedy(), original()], TOKENIZER), []
+    for passes in range(6):
+        player.frame_field.value = passes
+        seen.append(player.body.value)
+    data = given_data(player_frames([greedy(), original()], TOKENIZER))
+    assert frames_of(data) == seen and (data["first"], data["label"], data["unit"]) == (0, "Pass", "verifier pass")
+
+
+def folded_table(page):
+    """The table under the frames."""
+    return table(re.search("(?s)<details>(.*)</details>", page._repr_html_())[1])
+
+
+def test_static_twin_has_a_table_with_a_row_a_pass():
     frames = player_frames([greedy(), original()], TOKENIZER)
     assert repr(frames) == ("Played side by side: greedy: 4 tokens in 4 verifier and 0 drafter passes; "
                             "medusa_lite: 4 tokens in 5 verifier and 5 drafter passes")
-    assert table(frames._repr_html_()) == {
+    assert folded_table(frames) == {
         "1": ["→ ␣ran 1", "…"], "2": ["→ ␣home 2", "…"], "3": ["→ . 3", "✓ ␣ran → ␣home 2"], "4": ["→ <|end|> 4", "…"],
         "5": ["", "✓ . ✓ <|end|> 4"]}
 
 
 def test_static_twin_merges_passes_that_bring_nothing():
-    assert table(player_frames([original()], TOKENIZER)._repr_html_()) == {
+    assert folded_table(player_frames([original()], TOKENIZER)) == {
         "1 to 3": ["✓ ␣ran → ␣home 2"], "4 to 5": ["✓ . ✓ <|end|> 4"]}
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from notebook_rules import NOTEBOOKS, code_cells, python_of, read
 from shown_code import DEFINITIONS, bare
+from stepping_pages import given_data
 
 from specdec_utils.decode import accept, laws
 from specdec_utils.decode.accept import RULES
@@ -123,17 +124,17 @@ def test_html_says_what_the_text_says():
     for choice in CHOICES:
         for drafts in (1, 2):
             table = pq_table(draw=choice, drafts=drafts)
-            shown = words(table._repr_html_())
+            shown = words(table.card())
             for line in (table.title, table.summary, table.residual):
                 assert line in shown
-            rows = re.findall(r'<th scope="row".*?</tr>', table._repr_html_())
+            rows = re.findall(r'<th scope="row".*?</tr>', table.card())
             for row, line in zip(rows, repr(table).splitlines()[3:7], strict=True):
                 assert NUMBERS.findall(words(row)) == NUMBERS.findall(line) and words(row).split()[0] == line.split()[0]
             assert shown.count("▲") == 4 + 1  # a mark a token, and the legend
 
 
 def test_bars_have_a_sign_a_border_and_the_right_width():
-    source = pq_table()._repr_html_()
+    source = pq_table().card()
     blocks = re.findall(r"width:(\d+)px;border:2px (\w+) [^>]*>(.?)</span>", source)
     wide = round(pq_explorer.BAR * 0.4)  # 0.2 of the largest mass, 0.5
     assert blocks == [(str(wide), "solid", "✓"), (str(wide), "solid", "✓"), ("90", "double", "→"), (str(wide), "solid", "✓"),
@@ -155,8 +156,21 @@ def test_fewer_tokens_than_drafts():
     assert "3 drafts (q has only 2 to draw): ✓ written = p" in repr(table)
 
 
+def test_static_twin_opens_with_its_state_and_the_fields_of_the_explorer():
+    options = {"p": (3, 1, 0, 0), "q": (1, 1, 1, 1), "draw": "typical acceptance (lossy)", "drafts": 2}
+    table, explorer = pq_table(**options), PQExplorer(**options)
+    markup = table._repr_html_()
+    assert table.card() in markup.partition("<script>")[0]
+    fields = (*explorer.p_fields, *explorer.q_fields, explorer.draw_field, explorer.drafts_field)
+    data = given_data(markup)
+    assert [(one["label"], one["value"]) for one in data["fields"]] == [(one.description, one.value) for one in fields]
+    assert all((one["min"], one["max"], one["step"]) == (field.min, field.max, field.step)
+               for one, field in zip(data["fields"], fields) if "min" in one)
+    assert data["fields"][8]["options"] == list(explorer.draw_field.options)
+
+
 def test_words_are_escaped():
-    shown = pq_table(words=("<b>", "a", "b", "c"))._repr_html_()
+    shown = pq_table(words=("<b>", "a", "b", "c")).card()
     assert "&lt;b&gt;" in shown and 'row" style' in shown and "><b><" not in shown
 
 
@@ -174,16 +188,16 @@ def test_unusable_tables(options, sentence):
 
 def test_explorer_follows_its_fields():
     explorer = PQExplorer()
-    assert explorer.body.value == pq_table()._repr_html_() == explorer._repr_html_()
+    assert explorer.body.value == pq_table().card() == explorer._repr_html_()
     assert "specdec-pq" in explorer._dom_classes and "specdec-body" in explorer.body._dom_classes
     explorer.q_fields[3].value = 0.0
-    assert explorer.body.value == pq_table(q=(0.2, 0.2, 0.4, 0.0))._repr_html_()
+    assert explorer.body.value == pq_table(q=(0.2, 0.2, 0.4, 0.0)).card()
     assert "first draft 0.700" in text(explorer)
     explorer.p_fields[0].value = 1.5
     explorer.draw_field.value, explorer.drafts_field.value = "draws without replacement", 2
-    assert explorer.body.value == pq_table((1.5, 0.3, 0.2, 0.0), (0.2, 0.2, 0.4, 0.0), "draws without replacement", 2)._repr_html_()
+    assert explorer.body.value == pq_table((1.5, 0.3, 0.2, 0.0), (0.2, 0.2, 0.4, 0.0), "draws without replacement", 2).card()
     explorer.reset_button.click()
-    assert explorer.body.value == pq_table()._repr_html_() and explorer.drafts_field.value == 1
+    assert explorer.body.value == pq_table().card() and explorer.drafts_field.value == 1
 
 
 def test_explorer_says_what_is_impossible_and_recovers():
@@ -201,7 +215,7 @@ def test_reset_goes_back_to_the_state_it_was_opened_with():
     explorer = PQExplorer(**start)
     explorer.p_fields[0].value, explorer.drafts_field.value, explorer.draw_field.value = 0, 1, "independent draws"
     explorer.reset_button.click()
-    assert explorer.body.value == pq_table(**start)._repr_html_()
+    assert explorer.body.value == pq_table(**start).card()
 
 
 def test_fields_have_labels_and_bounds():

@@ -6,10 +6,11 @@ import machines
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from stepping_pages import frames_of, given_data
 
 from specdec_utils import ROOT, Cfg, Generation, Step, TokenTree, generate
 from specdec_utils.decode.records import StepPrice
-from specdec_utils.show.price_view import PriceView, describe_price, price_figure, price_html, taken, worth
+from specdec_utils.show.price_view import PriceView, describe_price, price_figure, price_html, price_table, taken, worth
 from specdec_utils.show.style import BAD, DRAFT, GOOD, NEUTRAL, show_figure
 
 WORDS = ["the", "dog", "ran", "home", "<b>", "cat", "slept"]
@@ -119,6 +120,9 @@ def test_view_goes_through_every_decision():
     assert view.body.value == expected[-2]
     assert "specdec-price" in view._dom_classes and view.step_button.tooltip == "Show the next decision"
     assert PriceView(first, WORDS).frame_field.max == 5
+    page = price_table(run_of(first, second), WORDS)
+    assert frames_of(given_data(page)) == expected and expected[-1] in page.markup.partition("<script>")[0]
+    assert repr(page).splitlines() == [describe_price(step, WORDS) for step in (first, second)]
 
 
 def test_picture_holds_every_offer_and_every_node_and_has_one_size():
@@ -162,10 +166,11 @@ def test_runs_of_the_package(random_pairs, do_sample):
 
 
 def test_unusable_records():
-    with pytest.raises(TypeError, match="Generation or a Step, not TokenTree"):
-        PriceView(TokenTree(), WORDS)
-    with pytest.raises(ValueError, match="no steps"):
-        PriceView(run_of(), WORDS)
-    for show in (PriceView, price_html, price_figure, describe_price):
+    for show in (PriceView, price_table):
+        with pytest.raises(TypeError, match="Generation or a Step, not TokenTree"):
+            show(TokenTree(), WORDS)
+        with pytest.raises(ValueError, match="no steps"):
+            show(run_of(), WORDS)
+    for show in (PriceView, price_html, price_figure, describe_price, price_table):
         with pytest.raises(ValueError, match="method 'auto'"):
             show(chain_step(price=None), WORDS)

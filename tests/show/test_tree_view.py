@@ -5,10 +5,11 @@ import re
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from stepping_pages import frames_of, given_data
 
 from specdec_utils import ROOT, BranchRecord, Cfg, Generation, Step, TokenTree, accept_greedy, generate
 from specdec_utils.show.style import BAD, DRAFT, GOOD, NEUTRAL, show_figure
-from specdec_utils.show.tree_view import LIT, TreeView, describe_tree, node_verdicts, tree_figure, tree_html
+from specdec_utils.show.tree_view import LIT, TreeView, describe_tree, node_verdicts, tree_figure, tree_html, tree_table
 
 WORDS = ["the", "dog", "ran", "home", "<b>", "cat", "slept"]
 BRANCHES = [[1, 2, 3], [1, 2, 4], [5, 2, 3]]  # nodes: 0 dog, 1 ran, 2 home, 3 <b>, 4 cat, 5 ran, 6 home
@@ -119,6 +120,16 @@ def test_view_follows_its_field():
     assert TreeView(toy(), WORDS)._repr_html_() == tree_html(toy(), WORDS)
 
 
+def test_static_twin_has_the_frames_of_the_view():
+    for record, outcome in ((step_of(toy(), CHOICES), 3), (toy(), None)):
+        page = tree_table(record, WORDS)
+        data = given_data(page)
+        assert frames_of(data) == [tree_html(record, WORDS, node) for node in (None, *range(7))]
+        assert data["names"] == [name for name, _ in TreeView(record, WORDS).node_field.options]
+        assert tree_html(record, WORDS, outcome) in page.markup.partition("<script>")[0]
+        assert repr(page) == describe_tree(record, WORDS)
+
+
 def test_picture_holds_every_node_and_every_cell():
     step = step_of(toy(), CHOICES)
     figure = tree_figure(step, WORDS, 3)
@@ -153,7 +164,7 @@ def test_unusable_records():
     greedy = Step(2, [], None, [4], 4, 1)
     original = Step(2, [BranchRecord([4], [0.5], [4], [0.5], [0.5], 1, False, 1)], 0, [4], None)
     for empty in (TokenTree(), greedy, original, Step(2, [], None, [4], 4, 1, tree=TokenTree())):
-        for show in (TreeView, tree_html, tree_figure, describe_tree):
+        for show in (TreeView, tree_html, tree_figure, describe_tree, tree_table):
             with pytest.raises(ValueError, match="no drafted token"):
                 show(empty, WORDS)
     for node in (-1, 7):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 
 from ...models.pair import ModelPair
+from ...run.asking import alone
 from ...text.config import Cfg, Default
 from ..passes import known_times
 from ..price import Price, StepSeconds, Trust, best_chain, fill_in, pruned, sureness
@@ -149,7 +150,7 @@ class Auto(Drafter):
         else:
             part = self.parts[way]
             before = part.calls
-            tree = part.propose(ids, span) if way == "heads" else part.draft(ids, span, price)
+            tree = part.propose(ids, span) if way == "heads" else alone(part.drafting(ids, span, price))
             passes = part.calls - before
             price.note(tree)
             nodes = range(len(tree)) if tree.drawn_from else price.best()  # what was drawn may not be dropped

@@ -3,6 +3,7 @@ import torch
 from transformers import LogitsProcessorList
 
 from ...models.pair import ModelPair
+from ...run.asking import Asking
 from ...text.config import Cfg
 from ..records import StepPrice
 from ..tree import TokenTree
@@ -50,6 +51,11 @@ class Drafter:
     def propose(self, ids: list[int], span: int) -> TokenTree:
         """A draft of at most `span` levels after `ids`, with what each node's children were drawn from; empty for no draft."""
         return TokenTree()
+
+    def proposing(self, ids: list[int], span: int) -> Asking[TokenTree]:
+        """`propose` as work that stops at each of its passes; a drafter that has none proposes at once."""
+        return self.propose(ids, span)
+        yield
 
     def advance(self, base: int, path: list[int], hidden: torch.Tensor | None) -> None:
         """After a step: `path` holds the accepted nodes of the draft after `base` tokens. `hidden` [m + len(path), width]: the

@@ -2,12 +2,13 @@
 import torch
 from transformers import LogitsProcessorList
 
+from ...run.asking import Ask, Asking, alone
 from ...run.eagle import CachedEagle, cached_eagle
 from ...text.config import Cfg
 from ..price import Price
 from ..tree import ROOT, TokenTree
 from .base import Drafter
-from .small_model import SmallModel, grow_tree
+from .small_model import SmallModel, growing
 
 
 @torch.inference_mode()
@@ -21,18 +22,25 @@ def eagle_tree(eagle: CachedEagle, features: torch.Tensor, ids: list[int], cfg: 
     outputs take the place of features. Li et al. 2024 (EAGLE, arXiv 2401.15077), section 4.1; the tree of most probable
     prefixes: Li et al. 2024 (EAGLE-2, arXiv 2406.16858), section 4.1.
     """
+    return alone(drafting(eagle, features, ids, cfg, draft, span, processors, generator, price))
+
+
+def drafting(eagle: CachedEagle, features: torch.Tensor, ids: list[int], cfg: Cfg, draft: str, span: int,
+             processors: LogitsProcessorList | None = None, generator: torch.Generator | None = None,
+             price: Price | None = None) -> Asking[TokenTree]:
+    """`eagle_tree` as work that stops at each of its passes."""
     first = len(ids) - 1  # the slot of the first node: what was read of the text fills those before it
 
-    def read(tree: TokenTree, nodes: list[int]) -> torch.Tensor:
+    def ask(tree: TokenTree, nodes: list[int]) -> Ask:
         if nodes == [ROOT]:
-            return eagle.read(features, ids[eagle.length + 1:])
+            return Ask(eagle, "read", (features, ids[eagle.length + 1:]), drafts=True)
         tokens = [tree.tokens[node] for node in nodes]
         if tree.is_chain():
-            return eagle.draft(eagle.outputs, tokens)
+            return Ask(eagle, "draft", (eagle.outputs, tokens), drafts=True)
         depth, above = len(tree.path(nodes[0])) - 1, eagle.length - len(eagle.outputs) - first  # the first node of the level above
         rows = [tree.parents[node] - above if depth else 0 for node in nodes]
-        return eagle.draft(eagle.outputs[rows], tokens, [first + depth] * len(nodes), tree.mask(nodes[0]))
-    return grow_tree(read, ids, cfg, draft, span, processors, generator, price)
+        return Ask(eagle, "draft", (eagle.outputs[rows], tokens, [first + depth] * len(nodes), tree.mask(nodes[0])), drafts=True)
+    return growing(ask, ids, cfg, draft, span, processors, generator, price)
 
 
 class Eagle(SmallModel):
@@ -52,13 +60,13 @@ class Eagle(SmallModel):
     def ready(self) -> bool:
         return self._features is not None
 
-    def draft(self, ids: list[int], span: int, price: Price | None = None) -> TokenTree:
-        """See `SmallModel.draft`; nothing before the verifier's first pass."""
+    def drafting(self, ids: list[int], span: int, price: Price | None = None) -> Asking[TokenTree]:
+        """See `SmallModel.drafting`; nothing before the verifier's first pass."""
         if not self.ready or span < 1:
             return TokenTree()
         features, self._features = self._features, None
-        return eagle_tree(self.model, features, ids, self.cfg, self.way(self.cfg), span, self.processors, self.generator,
-                          price)
+        return (yield from drafting(self.model, features, ids, self.cfg, self.way(self.cfg), span, self.processors, self.generator,
+                                    price))
 
     def advance(self, base: int, path: list[int], hidden: torch.Tensor | None) -> None:
         """Drop what was drafted, accepted or not: it is read again with true features, in the pass that drafts next."""

@@ -4,9 +4,10 @@ from collections.abc import Callable
 import torch
 from transformers import GenerationConfig, LogitsProcessorList
 
+from ...run.asking import Ask, Asking, alone
 from ...run.cached import CachedModel
 from ...run.calling import cached_model
-from ...run.lean_gpt2 import LeanGPT2
+from ...run.lean import LeanPass
 from ...text.config import Cfg
 from ...text.processors import logits_processors, process_logits
 from ...text.sampling import next_distribution, sample_without_replacement
@@ -76,16 +77,16 @@ def draft_way(cfg: Cfg, sampling: str) -> str:
 FILL = {"branches": _fill_branches, "paths": _fill_paths, "top": _fill_top}
 
 
-def grow_tree(read: Callable[[TokenTree, list[int]], torch.Tensor], ids: list[int], cfg: Cfg, draft: str, span: int,
-              processors: LogitsProcessorList | None, generator: torch.Generator | None, price: Price | None = None) -> TokenTree:
-    """A tree after `ids`, grown level by level as `draft_tree` says: `read(tree, nodes)` gives the drafter's logits [n, V] after
-    the n `nodes` of the last level, [ROOT] at first. With a `price`, only as far and as wide as that allows."""
+def growing(ask: Callable[[TokenTree, list[int]], Ask], ids: list[int], cfg: Cfg, draft: str, span: int,
+            processors: LogitsProcessorList | None, generator: torch.Generator | None, price: Price | None = None) -> Asking[TokenTree]:
+    """A tree after `ids`, grown level by level as `draft_tree` says: `ask(tree, nodes)` is the pass that gives the drafter's logits
+    [n, V] after the n `nodes` of the last level, [ROOT] at first. With a `price`, only as far and as wide as that allows."""
     if processors is None:
         processors = logits_processors(GenerationConfig(), cfg, ids, len(ids))
     tree, nodes = TokenTree(), [ROOT]
     for _ in range(span):
         contexts = (ids + tree.path_tokens(node) for node in nodes)
-        rows = process_logits(read(tree, nodes), contexts, processors)
+        rows = process_logits((yield ask(tree, nodes)), contexts, processors)
         if draft != "top" and (cfg.draft_confidence > 0 or processors):
             best = torch.softmax(rows, dim=-1).amax(dim=-1).tolist()  # NaN, so never sure, where every token is banned
             sure = [i for i, node in enumerate(nodes) if tree.reach(node) * best[i] >= cfg.draft_confidence]
@@ -97,7 +98,7 @@ def grow_tree(read: Callable[[TokenTree, list[int]], torch.Tensor], ids: list[in
 
 
 @torch.inference_mode()
-def draft_tree(drafter: CachedModel | LeanGPT2, ids: list[int], cfg: Cfg, draft: str, span: int,
+def draft_tree(drafter: CachedModel | LeanPass, ids: list[int], cfg: Cfg, draft: str, span: int,
                processors: LogitsProcessorList | None = None, generator: torch.Generator | None = None,
                price: Price | None = None) -> TokenTree:
     """A draft of up to `cfg.topk_branch` branches and `span` levels after `ids`, found as `draft` says (see `Cfg.draft`).
@@ -110,13 +111,20 @@ def draft_tree(drafter: CachedModel | LeanGPT2, ids: list[int], cfg: Cfg, draft:
     The drafter's logits go through `processors`, each node's after its own path; by default those of `cfg` alone. Tokens are
     drawn with `generator` or, without one, with torch's global generator.
     """
-    def read(tree: TokenTree, nodes: list[int]) -> torch.Tensor:
+    return alone(drafting(drafter, ids, cfg, draft, span, processors, generator, price))
+
+
+def drafting(drafter: CachedModel | LeanPass, ids: list[int], cfg: Cfg, draft: str, span: int,
+             processors: LogitsProcessorList | None = None, generator: torch.Generator | None = None,
+             price: Price | None = None) -> Asking[TokenTree]:
+    """`draft_tree` as work that stops at each of its passes."""
+    def ask(tree: TokenTree, nodes: list[int]) -> Ask:
         tokens = ids[drafter.length:] if nodes == [ROOT] else [tree.tokens[node] for node in nodes]
         if tree.is_chain():
-            return drafter.feed(tokens)
+            return Ask(drafter, "feed", (tokens,), drafts=True)
         places = [len(ids) + len(tree.path(nodes[0])) - 1] * len(nodes)
-        return drafter.feed(tokens, len(tokens), places, tree.mask(nodes[0]))
-    return grow_tree(read, ids, cfg, draft, span, processors, generator, price)
+        return Ask(drafter, "feed", (tokens, len(tokens), places, tree.mask(nodes[0])), drafts=True)
+    return growing(ask, ids, cfg, draft, span, processors, generator, price)
 
 
 class SmallModel(Drafter):
@@ -140,17 +148,21 @@ class SmallModel(Drafter):
         return {LAWS[cls.way(cfg)]} | looked_up
 
     def propose(self, ids: list[int], span: int) -> TokenTree:
+        return alone(self.proposing(ids, span))
+
+    def proposing(self, ids: list[int], span: int) -> Asking[TokenTree]:
+        """See `Drafter`."""
         if shortest := self.cfg.lookup_first:
             found = lookup_tree(ids, span, shortest, max(shortest, 3))
             if len(found):
                 self.source = "lookup"
                 return found
         self.source = self.part
-        return self.draft(ids, span)
+        return (yield from self.drafting(ids, span))
 
-    def draft(self, ids: list[int], span: int, price: Price | None = None) -> TokenTree:
+    def drafting(self, ids: list[int], span: int, price: Price | None = None) -> Asking[TokenTree]:
         """What the model drafts behind `ids`, at most `span` levels."""
-        return draft_tree(self.model, ids, self.cfg, self.way(self.cfg), span, self.processors, self.generator, price)
+        return drafting(self.model, ids, self.cfg, self.way(self.cfg), span, self.processors, self.generator, price)
 
 
 class OnePass(SmallModel):
@@ -167,5 +179,5 @@ class OnePass(SmallModel):
     def laws(cls, cfg: Cfg) -> set[str]:
         return {LAWS["branches"]}
 
-    def propose(self, ids: list[int], span: int) -> TokenTree:
-        return self.draft(ids, span)
+    def proposing(self, ids: list[int], span: int) -> Asking[TokenTree]:
+        return self.drafting(ids, span)

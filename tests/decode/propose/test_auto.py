@@ -6,7 +6,7 @@ import pytest
 import torch
 from machines import MACHINES, NEVER, invented, run_on
 
-from specdec_utils import Cfg, calibrate, generate
+from specdec_utils import Cfg, calibrate, generate, last_token_logits
 from specdec_utils.decode import advance
 from specdec_utils.decode.passes import known_times, passes_of, remember_times
 from specdec_utils.decode.price import CENTRES
@@ -107,6 +107,11 @@ def test_nodes_that_do_not_pay_are_dropped_and_the_drafters_cache_still_holds_th
         assert run.new_ids == generate(pair, PROMPT, CFG, "greedy").new_ids
         dropped += sum(step.price.dropped for step in run.steps)
         branching += sum(not step.tree.is_chain() for step in run.steps)
+        for step in run.steps:
+            for node, parent in enumerate(step.tree.parents if step.drafter == "drafter" else ()):
+                text = (run.prompt_ids + run.new_ids)[:step.context] + step.tree.path_tokens(parent)
+                q = torch.softmax(last_token_logits(pair.drafter, torch.tensor([text])), dim=-1).flatten()
+                assert step.tree.probs[node] == pytest.approx(float(q[step.tree.tokens[node]]), abs=1e-5)
     assert dropped > 0 and branching > 0
 
 
