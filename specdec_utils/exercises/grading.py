@@ -52,7 +52,7 @@ def _best(name: str, copies: list[Answer], limit: float) -> Verdict:
         return Verdict("missing", "No code cell holds this exercise.")
     verdicts = []
     for answer in copies:
-        verdicts.append(run_answer(name, answer, limit))
+        verdicts.append(Verdict("not attempted") if answer.is_stub() else run_answer(name, answer, limit))
         if verdicts[-1].outcome == "passed":
             break
     best = min(verdicts, key=lambda verdict: BEST_FIRST.index(verdict.outcome))

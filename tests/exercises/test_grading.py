@@ -102,7 +102,6 @@ SPOILED = {  # kind -> (spoiler, outcome of the first exercise, what its sentenc
     "sys-exit": (body("import sys; sys.exit('bye')"), "crashed", "SystemExit: bye"),
     "exit-cell": (answer("exit()" + CHECK), "crashed", "SystemExit"),
     "os-exit": (body("import os; os._exit(7)"), "crashed", "exit code 7"),
-    "segmentation-fault": (body("import ctypes; ctypes.string_at(0)"), "crashed", "ended its process"),
     "input": (body("input('how many? ')"), "crashed", "EOFError"),
     "deleted": (delete, "missing", "No code cell"),
     "all-deleted": (delete_all, "missing", "No code cell"),
@@ -130,6 +129,7 @@ SPOILED = {  # kind -> (spoiler, outcome of the first exercise, what its sentenc
     "list-of-lines": (answer((RIGHT + CHECK).splitlines(keepends=True)), "passed", ""),
 }
 LINUX = {
+    "segmentation-fault": (body("import ctypes; ctypes.string_at(0)"), "crashed", "ended its process"),
     "fork": (body("import os; os.fork()"), "passed", ""),
     "forked-loop": (body("import os", "if os.fork() == 0:", "    while True: pass"), "passed", ""),
     "all-memory": (body("x = bytearray(1 << 40)"), "crashed", "MemoryError"),
@@ -197,6 +197,14 @@ def test_what_is_no_notebook_of_ours_is_one_sentence(table, kind):
 
 def test_a_file_that_is_not_there_is_a_row(table):
     assert table["gone", "-"]["outcome"] == "unreadable" and "No such file" in table["gone", "-"]["sentence"]
+
+
+def test_stubs_are_known_and_nothing_else_is_taken_for_one():
+    cells = [cell for path in notebook_paths() for cell in read(path).cells if course_metadata(cell, "exercise")]
+    assert [cell.source for cell in cells if not Answer(cell.source, ()).is_stub()] == []
+    for changed in ("return 1", "return ... if accepted else 0", "print(1)\n    return ..."):
+        assert not Answer(f"def f(accepted):\n    # hint\n    {changed}\n\nok = check('05.x', f)", ()).is_stub()
+    assert not Answer("def f():\n    return ...\n\nok = check('05.x', g)", ()).is_stub()
 
 
 def test_the_solutions_of_every_notebook_pass(tmp_path):
