@@ -5,7 +5,7 @@
 makes an environment with vLLM's CPU build (once, production/requirements.txt), exports the pair, starts `vllm serve` on it with our
 drafter, sends prompts, and checks that each text is ours and that vLLM's own count of accepted tokens by position, from its
 /metrics, is ours within 0.05. It prints tokens a second beside ours; `--record FILE` keeps all of it with command, versions and
-machine. Linux and macOS.
+machine. Linux, Python 3.11 or newer.
 """
 import argparse
 import json

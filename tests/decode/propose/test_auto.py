@@ -6,7 +6,7 @@ import pytest
 import torch
 from machines import MACHINES, NEVER, invented, run_on
 
-from specdec_utils import Cfg, calibrate, generate, last_token_logits
+from specdec_utils import CachedModel, Cfg, ModelPair, calibrate, generate, last_token_logits
 from specdec_utils.decode import advance
 from specdec_utils.decode.passes import known_times, passes_of, remember_times
 from specdec_utils.decode.price import CENTRES
@@ -113,6 +113,21 @@ def test_nodes_that_do_not_pay_are_dropped_and_the_drafters_cache_still_holds_th
                 q = torch.softmax(last_token_logits(pair.drafter, torch.tensor([text])), dim=-1).flatten()
                 assert step.tree.probs[node] == pytest.approx(float(q[step.tree.tokens[node]]), abs=1e-5)
     assert dropped > 0 and branching > 0
+
+
+def test_heads_read_their_own_state_beside_an_eagle_drafter_that_reads_others(random_pairs, random_eagle):
+    whole = random_pairs["random"]
+    pair = run_on(ModelPair(whole.drafter, whole.verifier, heads=whole.heads, eagle=random_eagle(layers=(0, 2))), CFG, "heads")
+    run, guessed = generate(pair, PROMPT, CFG, "auto"), 0
+    for step in run.steps:
+        if step.drafter == "heads":
+            ids, model = (run.prompt_ids + run.new_ids)[:step.context], CachedModel(pair.verifier, 64)
+            model.feed(ids[:-1], hidden=(-1,))
+            expected = pair.heads.probabilities(model.hidden[-1], ids[-1], pair.verifier)
+            for token, prob, depth in zip(step.tree.tokens, step.tree.probs, step.tree.depths()):
+                assert prob == pytest.approx(float(expected[depth, token]), abs=1e-5)
+                guessed += 1
+    assert guessed > 0
 
 
 def test_the_same_times_and_seed_give_the_same_run_whatever_the_clock_says(random_pairs):
