@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
         if failed:
             return failed
         shutil.rmtree(site, ignore_errors=True)
-        shutil.copytree(made, site, ignore=shutil.ignore_patterns(".buildinfo", "objects.inv"))
+        shutil.copytree(made, site, ignore=shutil.ignore_patterns(".buildinfo", "objects.inv", "_sources"))
     print(f"The site is built: {site / 'index.html'}")
     return 0
 

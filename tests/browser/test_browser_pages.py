@@ -231,29 +231,3 @@ def test_explorers_keep_their_ranges_and_go_back(show):
         page.get_by_label(f"p({word})", exact=True).fill("0")
         page.get_by_label(f"p({word})", exact=True).press("Tab")
     assert "All weights of p are 0" in page.get_by_role("status").text_content()
-
-
-def test_in_jupyterlab_the_twin_steps_and_keeps_its_keys(page, lab_address):
-    from playwright.sync_api import expect
-
-    expect.set_options(timeout=30_000)  # patient: the machine may be busy
-    notebook = next(path for path in notebook_paths() if path.name.startswith("05"))
-    index = next(i for i, cell in enumerate(read(notebook).cells) if cell.source.startswith("branch_table("))
-    panel = lab.open_notebook(page, lab_address, notebook.name)
-    twin = panel.locator(".specdec-twin").first
-    twin.scroll_into_view_if_needed()
-    expect(twin).to_contain_text(re.compile(r"wins with score"))  # not trusted: the last frame
-    assert twin.get_by_role("button").count() == 0
-    page.evaluate(lab.RUN_ABOVE, index + 1)
-    twin.get_by_role("button", name="Step").wait_for()
-    expect(twin.locator(".specdec-frame")).to_contain_text("nothing checked yet")
-    active = "() => window.jupyterapp.shell.currentWidget.content.activeCellIndex"
-    twin.get_by_role("button", name="Step").click()
-    before = page.evaluate(active)
-    page.keyboard.press("ArrowRight")
-    expect(twin.locator(".specdec-frame")).to_contain_text(re.compile("frame 3 of"))
-    twin.get_by_label("Frame").focus()
-    page.keyboard.press("ArrowDown")
-    expect(twin.locator(".specdec-frame")).to_contain_text(re.compile("frame 2 of"))
-    assert page.evaluate(active) == before
-    lab.assert_no_errors(panel)

@@ -1,4 +1,6 @@
 """Faults in a notebook's parts."""
+import copy
+
 from nbformat.v4 import new_output
 from notebook_rules import NAV, anatomy, course_metadata
 
@@ -81,6 +83,16 @@ def exercise_gone(nb):
 @fault_of(anatomy.exercises_are_complete)
 def solution_gone(nb):
     nb.cells.remove(next(cell for cell in nb.cells if course_metadata(cell, "solution")))
+
+
+@fault_of(anatomy.exercises_are_complete)
+def too_many_exercises(nb):
+    stub = next(cell for cell in nb.cells if course_metadata(cell, "exercise"))
+    solution = next(cell for cell in nb.cells if course_metadata(cell, "solution") == course_metadata(stub, "exercise"))
+    for i in range(10):
+        for cell, kind in ((stub, "exercise"), (solution, "solution")):
+            nb.cells.append(copy.deepcopy(cell))
+            nb.cells[-1].metadata["specdec"] = {kind: f"99.further_{i}"}
 
 
 @fault_of(anatomy.exercises_are_complete)

@@ -1,5 +1,9 @@
 """The way to production: what can be checked without vLLM; `.venv-vllm` and `production/run.py` do the rest."""
 import importlib.util
+import json
+import os
+import shlex
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -19,6 +23,56 @@ vllm:spec_decode_num_accepted_tokens_per_pos_total{engine="0",model_name="storie
 vllm:spec_decode_num_accepted_tokens_per_pos_total{engine="0",model_name="stories",position="2"} 3.0
 vllm:spec_decode_num_accepted_tokens_per_pos_created{engine="0",model_name="stories",position="2"} 1.7e9
 """
+
+SERVER = """#!{python}
+import json, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+vocabulary = json.load(open(sys.argv[2] + "/tokenizer.json"))["model"]["vocab"]
+pieces, drafts = {{i: piece for piece, i in vocabulary.items()}}, 0
+class Handler(BaseHTTPRequestHandler):
+    def reply(self, text):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(text.encode())
+    def do_GET(self):
+        lines = [f'vllm:spec_decode_num_drafts_total{{{{m="x"}}}} {{drafts}}.0']
+        lines += [f'vllm:spec_decode_num_accepted_tokens_per_pos_total{{{{m="x",position="{{i}}"}}}} {{drafts}}.0' for i in range(3)]
+        self.reply(chr(10).join(lines) + chr(10))
+    def do_POST(self):
+        global drafts
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        last, drafts = vocabulary[asked["prompt"][-1]], drafts + 2
+        self.reply("".join(pieces[last + 1 + i] for i in range(asked["max_tokens"])))
+    def log_message(self, *args):
+        pass
+HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Handler).serve_forever()
+"""
+OPENAI = """
+import json, urllib.request
+from types import SimpleNamespace as N
+__version__ = "1.2.3"
+class OpenAI:
+    def __init__(self, base_url, api_key, timeout):
+        def create(**asked):
+            text = urllib.request.urlopen(base_url + "/completions", json.dumps(asked).encode()).read().decode()
+            return N(choices=[N(text=text)], usage=N(completion_tokens=asked["max_tokens"]))
+        self.completions = N(create=create)
+"""
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """An environment whose `vllm` counts on from the last character, and whose `openai` asks it for no more than it can do."""
+    modules, programs = tmp_path / "modules", tmp_path / "environment" / "bin"
+    modules.mkdir()
+    programs.mkdir(parents=True)
+    (modules / "openai.py").write_text(OPENAI, encoding="utf-8")
+    (modules / "vllm.py").write_text("__version__ = '0.0.1'", encoding="utf-8")
+    (programs / "python").write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(modules))} exec {shlex.quote(sys.executable)} "$@"\n')
+    (programs / "vllm").write_text(SERVER.format(python=sys.executable), encoding="utf-8")
+    for name in ("python", "vllm"):
+        (programs / name).chmod(0o755)
+    return programs.parent
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +131,19 @@ def test_a_server_that_does_not_start_says_why(run, tmp_path):
     with pytest.raises(RuntimeError, match="(?s)vLLM did not start; the end of what it said:\nno such model"):
         with run.serving(tmp_path / "python", "vllm serve model", tmp_path, 1):
             pytest.fail("it must not get here")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="vLLM runs on Linux")
+def test_the_whole_way_with_a_server_that_plays_vllm(run, counting, byte_tokenizer, environment, tmp_path, monkeypatch, capsys):
+    pair = counting(size=len(byte_tokenizer), tokenizer=byte_tokenizer)
+    monkeypatch.setattr(run, "load_pair", lambda name, device: pair)
+    monkeypatch.setattr(run, "OPENINGS", ["ab", "0123", "A"])
+    record = tmp_path / "record.json"
+    monkeypatch.setattr(sys, "argv", ["run.py", "--environment", str(environment), "--count", "2", "--tokens", "8", "--span", "3", "--threads", "1",
+                                      "--record", str(record)])
+    assert run.main() == 0
+    out, kept = capsys.readouterr().out, json.loads(record.read_text("utf-8"))
+    assert out.splitlines()[1] == "texts: 2 of 2 are ours, token for token" and out.rstrip().endswith("all agree")
+    assert kept["vllm"]["texts"] == kept["ours"]["texts"] == ["cdefghij", "456789:;"] and kept["vllm"]["acceptance"] == [1, 1, 1]
+    assert kept["machine"]["vllm"] == "0.0.1" and kept["command"].startswith("python production/run.py --environment")
+    assert kept["server"].startswith("vllm serve model") and (kept["draft"], kept["span"], kept["agreed"]) == ("drafter", 3, True)

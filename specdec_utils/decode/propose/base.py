@@ -28,6 +28,11 @@ class Drafter:
     source: str | None = None
     price: StepPrice | None = None
 
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        if "propose" in vars(cls) and "proposing" not in vars(cls):  # the last word on what is proposed is its own
+            cls.proposing = Drafter.proposing
+
     def __init__(self, pair: ModelPair, cfg: Cfg, capacity: int, most: int, processors: LogitsProcessorList,
                  generator: torch.Generator):
         self.pair, self.cfg, self.capacity, self.most = pair, cfg, capacity, most

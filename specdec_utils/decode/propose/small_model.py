@@ -1,5 +1,6 @@
 """A small model drafts, with a cache: the draft as a token tree, one drafter pass per level."""
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from transformers import GenerationConfig, LogitsProcessorList
@@ -148,7 +149,7 @@ class SmallModel(Drafter):
         return {LAWS[cls.way(cfg)]} | looked_up
 
     def propose(self, ids: list[int], span: int) -> TokenTree:
-        return alone(self.proposing(ids, span))
+        return alone(SmallModel.proposing(self, ids, span))
 
     def proposing(self, ids: list[int], span: int) -> Asking[TokenTree]:
         """See `Drafter`."""
@@ -169,7 +170,6 @@ class OnePass(SmallModel):
     """The original notebook's branches, all checked at once; it never looks up."""
 
     about = "the same branches, all checked in one cached verifier pass per step"
-    source = "drafter"
 
     @classmethod
     def way(cls, cfg: Cfg) -> str:
@@ -179,5 +179,6 @@ class OnePass(SmallModel):
     def laws(cls, cfg: Cfg) -> set[str]:
         return {LAWS["branches"]}
 
-    def proposing(self, ids: list[int], span: int) -> Asking[TokenTree]:
-        return self.drafting(ids, span)
+    @classmethod
+    def settings(cls, cfg: Cfg) -> Cfg:
+        return replace(cfg, lookup_first=0)

@@ -3,11 +3,13 @@ import pytest
 import torch
 
 from specdec_utils import (
+    METHODS,
     ROOT,
     CachedModel,
     Cfg,
     LeanGPT2,
     ModelPair,
+    TokenTree,
     draft_tree,
     drafter_rollout_greedy,
     generate,
@@ -18,6 +20,8 @@ from specdec_utils import (
     seed_everything,
     softmax_with_temperature,
 )
+from specdec_utils.decode.methods import DRAFTERS
+from specdec_utils.decode.propose.small_model import SmallModel
 
 CONTEXT = [4, 9, 2, 9]
 CLASSES = pytest.mark.parametrize("cached", [CachedModel, LeanGPT2])
@@ -207,3 +211,15 @@ def test_drafters_cache_is_kept_between_steps(random_pairs, monkeypatch, kind, d
             last = max(step.tree.depths())
             lacking = step.context + sum(step.tree.depths()[node] < last for node in step.path)
     assert next(passes, None) is None
+
+
+def test_a_subclass_has_the_last_word_on_what_is_proposed(random_pairs, monkeypatch):
+    class Hesitant(SmallModel):
+        def propose(self, ids, span):
+            return super().propose(ids, span) if len(ids) % 2 else TokenTree()
+    monkeypatch.setitem(DRAFTERS, "hesitant", Hesitant)
+    monkeypatch.setitem(METHODS, "hesitant", Hesitant.about)
+    for pair in random_pairs.values():
+        run = generate(pair, torch.tensor([[5, 6]]), Cfg(max_new_tokens=30), "hesitant")
+        assert all(bool(len(step.tree)) == bool(step.context % 2) for step in run.steps[:-1]) and len({len(step.tree) for step in run.steps}) > 1
+        assert run.new_ids == generate(pair, torch.tensor([[5, 6]]), Cfg(max_new_tokens=30), "greedy").new_ids
