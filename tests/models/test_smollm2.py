@@ -109,6 +109,15 @@ def test_wheel_without_the_packages_that_read_it_is_one_sentence(wheel, monkeypa
         load_pair("smollm2", device="cpu")
 
 
+@pytest.mark.parametrize("wheel_there, readers_there, hub_there, here", [
+    (True, True, False, "wheel"), (True, False, False, None), (False, True, False, None), (True, True, True, "hub")])
+def test_where_the_model_lies_is_told_without_loading_it(monkeypatch, tmp_path, wheel_there, readers_there, hub_there, here):
+    monkeypatch.setattr(smollm2, "_find_gguf", lambda: tmp_path / "model.gguf" if wheel_there else None)
+    monkeypatch.setattr(smollm2.importlib.util, "find_spec", lambda name: object() if readers_there else None)
+    monkeypatch.setattr(smollm2, "try_to_load_from_cache", lambda repository, name: str(tmp_path / name) if hub_there else None)
+    assert smollm2.found_here() == here
+
+
 def test_neither_hub_nor_wheel_is_one_sentence_that_names_both(tmp_path):
     code = ("from specdec_utils.models import load, smollm2\nsmollm2._find_gguf = lambda: None\n"
             "try:\n    load.load_pair('smollm2')\nexcept OSError as error:\n    print(error)")

