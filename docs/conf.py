@@ -29,6 +29,7 @@ html_theme = "furo"
 html_title = project
 html_favicon = "static/favicon.svg"
 html_static_path = ["static"]
+html_extra_path = ["../instructor/sheet.html"]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_show_sourcelink = False

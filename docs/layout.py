@@ -85,6 +85,23 @@ def api(package: Path) -> str:
     return "\n".join(parts)
 
 
+def lead_to_cells(text: str) -> str:
+    """A teacher's page with links to cells and to the sheet as HTML, since Sphinx knows neither, and README.md where it is here."""
+    text = text.replace("(../README.md)", f"(../{PLACES['README.md']})")
+    text = re.sub(r"\[([^]]+)\]\((\.\./notebooks/\w+)\.ipynb#cell-id=([\w-]+)\)", r'<a href="\2.html#cell-\3">\1</a>', text)
+    return re.sub(r"\[([^]]+)\]\((sheet\.html)\)", r'<a href="../\2">\1</a>', text)
+
+
+def with_anchors(notebook: dict, wanted: set[str]) -> dict:
+    """The notebook with an anchor before each cell whose id is one of `wanted`."""
+    cells = []
+    for cell in notebook["cells"]:
+        if cell["id"] in wanted:
+            cells.append({"cell_type": "markdown", "id": f"at-{cell['id']}", "metadata": {}, "source": f'<a id="cell-{cell["id"]}"></a>'})
+        cells.append(cell)
+    return notebook | {"cells": cells}
+
+
 def lay_out(source: Path, root: Path = ROOT) -> None:
     """Write everything that Sphinx reads into the folder `source`, which is made."""
     shutil.copytree(root / "docs" / "pages", source)
@@ -97,7 +114,14 @@ def lay_out(source: Path, root: Path = ROOT) -> None:
     notebooks = {path.name: still(json.loads(path.read_text("utf-8"))) for path in (root / "notebooks").glob("[0-9][0-9]_*.ipynb")}
     for cell in notebooks[FIRST]["cells"]:  # the course's index is README.md in the repository and the home page here
         cell["source"] = re.sub(r"\[index\]\(http[^)]*\)", "[index](../index.md)", "".join(cell["source"]))
+    (source / "instructor").mkdir()
+    wanted = set()
+    for path in (root / "instructor").glob("*.md"):
+        text = lead_to_cells(path.read_text("utf-8"))
+        wanted |= set(re.findall(r"#cell-([\w-]+)", text))
+        (source / "instructor" / path.name).write_text(text, "utf-8")
     for name, notebook in notebooks.items():
+        notebook = with_anchors(notebook, wanted)
         (source / "notebooks" / name).write_text(json.dumps(notebook), "utf-8")
 
     parts = source / "parts"

@@ -65,7 +65,8 @@ class LeanPass:
         """What `feed` gives for each of `runs` with its arguments, `call` being "feed": one pass over the tokens of all, each
         attending to its own cache. Products then read the weights once for all. Yu et al. 2022 (Orca, OSDI), section 3.2,
         selective batching."""
-        first, tokens, places, parts, wanted, hidden = runs[0], [], [], [], [], ()
+        first = max(runs, key=lambda run: run.keys.shape[2])  # the longest: what is made by place reaches far enough for all
+        tokens, places, parts, wanted, hidden = [], [], [], [], ()
         for run, args in zip(runs, asked):
             own, many, positions, mask, hidden = (*args, *(1, None, None, ())[len(args) - 1:])
             start, end, bias = run._begin(own, positions, mask)

@@ -22,8 +22,10 @@ import specdec_utils
 BeautifulSoup = pytest.importorskip("bs4").BeautifulSoup
 
 NOTEBOOKS = [f"notebooks/{path.stem}.html" for path in notebook_paths()]
+TEACHERS = [f"instructor/{path.stem}.html" for path in sorted((ROOT / "instructor").glob("*.md"))]
 PAGES = ["index.html", "glossary.html", "run.html", "api.html", "CONTRIBUTING.html", "about.html", "search.html", "genindex.html",
-         *NOTEBOOKS]
+         *NOTEBOOKS, *TEACHERS]
+SHEET = "sheet.html"  # made by .ci/sheet.py, with tests of its own
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
@@ -110,7 +112,7 @@ def broken_links(soups: dict[str, BeautifulSoup], folder: Path) -> list[str]:
 
 
 def test_site_has_these_pages(soups):
-    assert sorted(soups) == sorted(PAGES)
+    assert sorted(soups) == sorted([*PAGES, SHEET])
 
 
 @pytest.mark.parametrize("name", PAGES)
