@@ -34,6 +34,7 @@ METHODS = {"eagle": "eagle", "drafter": "tree", "lookup": "lookup"}  # the expor
 CHATS = ("Write a short story about a boat.", "Why is the sky blue?", "Write a Python function that adds two numbers.",
          "Summarize in one sentence: The old mill by the river was built in 1820. It ground wheat for a hundred years.")
 CPU = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
+SERVER = ("-m", "vllm.entrypoints.openai.api_server", "--model")  # `vllm serve`, which asks for a distribution of that name and not vllm-cpu
 TOLERANCE = 0.05  # between two shares of accepted drafts
 STARTING = 600  # seconds that the server may take
 
@@ -58,7 +59,7 @@ def serving(python: Path, command: str, folder: Path, threads: int):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
-    words = [str(python.parent / "vllm"), *shlex.split(command)[1:], "--host", "127.0.0.1", "--port", address.rpartition(":")[2]]
+    words = [python, *SERVER, *shlex.split(command)[2:], "--host", "127.0.0.1", "--port", address.rpartition(":")[2]]
     log = folder / "server.log"
     with log.open("w") as said:
         server = subprocess.Popen(words, cwd=folder, env=os.environ | CPU | {"OMP_NUM_THREADS": str(threads)}, stdout=said, stderr=said,
