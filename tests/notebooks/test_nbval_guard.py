@@ -101,6 +101,8 @@ def test_notebook_on_a_model_that_is_not_here_is_skipped_with_a_sentence(tmp_pat
         conftest.write("\n\nfrom specdec_utils.models import smollm2\n"
                        f"smollm2.found_here = lambda: {found!r}\nfind_spec = lambda name: {gguf}\n")
     nb = new_notebook(cells=[printing("1", "1"), printing("2", "2")], metadata={"specdec": {"needs": "smollm2"}})
+    for count, cell in enumerate(nb.cells, 1):
+        cell.execution_count = count
     nbformat.write(nb, tmp_path / "cells.ipynb")
     run = subprocess.run([sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", "--color=no", "--nbval", "--nbval-current-env",
                           "-o", "pythonpath=tests", "cells.ipynb"], cwd=tmp_path, env={**os.environ, "CI": ci}, capture_output=True, text=True,
