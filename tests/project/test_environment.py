@@ -48,6 +48,11 @@ def test_environment_has_the_right_shape():
     assert not {entry for entry in CONDA_PART if re.match(r"(torch|matplotlib)\b(?!-)", entry)}
 
 
+def test_binder_finds_the_environment():
+    """Binder would rather read a Dockerfile, or what lies in a folder of its own."""
+    assert not [name for name in ("Dockerfile", "binder", ".binder") if (ROOT / name).exists()]
+
+
 def test_same_packages_and_bounds_both_ways():
     assert conda_requirements() == {name: str(one.specifier) for name, one in REQUIREMENTS.items()}
 

@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 import yaml
@@ -67,7 +68,14 @@ def test_workflow_runs_all_tests_and_fetches_no_cuda(workflow):
     assert "python -m pytest tests notebooks" in runs
     for job in workflow["jobs"].values():
         first = next(command for command in commands(job) if "pip install" in command)
-        assert "download.pytorch.org/whl/cpu" in first
+        assert "download.pytorch.org/whl/cpu" in first + job.get("env", {}).get("PIP_EXTRA_INDEX_URL", "")
+
+
+def test_workflow_runs_the_notebooks_as_colab_does(workflow):
+    job = workflow["jobs"]["colab"]
+    assumed = tomllib.loads((ROOT / ".ci" / "colab.toml").read_text("utf-8"))
+    assert "python .ci/colab.py" in commands(job)
+    assert [step["with"]["python-version"] for step in job["steps"] if "with" in step] == assumed["python"][:1]
 
 
 def test_hooks_are_local_and_run_in_the_projects_environment():
