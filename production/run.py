@@ -2,10 +2,10 @@
 
     python production/run.py
 
-makes an environment with vLLM's CPU build (once, production/requirements.txt), exports the pair, starts `vllm serve` on it with our
-drafter, sends prompts, and checks that each text is ours and that vLLM's own count of accepted tokens by position, from its
-/metrics, is ours within 0.05. It prints tokens a second beside ours; `--record FILE` keeps all of it with command, versions and
-machine. Linux, Python 3.11 or newer.
+makes an environment with vLLM's CPU build (once, production/requirements.txt), exports the pair, starts vLLM's server on it, first
+alone and then with our drafter, sends prompts, and checks that each text is ours and that vLLM's own count of accepted tokens by
+position, from its /metrics, is ours within 0.05. It prints tokens a second beside ours; `--record FILE` keeps all of it with command,
+versions and machine. Linux, Python 3.11 or newer.
 """
 import argparse
 import json
@@ -20,20 +20,22 @@ import tempfile
 import time
 import urllib.request
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import torch
 
-from specdec_utils import Cfg, ModelPair, acceptance_by_position, export, generate, load_pair
-from specdec_utils.models.export import DRAFTS, Export
+from specdec_utils import Cfg, Generation, ModelPair, acceptance_by_position, export, generate, load_pair
+from specdec_utils.models.export import DRAFTS
 from specdec_utils.run.machine import machine_facts, machine_line
+from specdec_utils.text.chat_prompts import CHAT_PROMPTS
 from specdec_utils.text.prompts import OPENINGS
 
 HERE = Path(__file__).parent
 METHODS = {"eagle": "eagle", "drafter": "tree", "lookup": "lookup"}  # the export's way of drafting -> our method
-CHATS = ("Write a short story about a boat.", "Why is the sky blue?", "Write a Python function that adds two numbers.",
-         "Summarize in one sentence: The old mill by the river was built in 1820. It ground wheat for a hundred years.")
 CPU = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
+SERVER = ("-m", "vllm.entrypoints.openai.api_server", "--model")  # what `vllm serve` starts: the CPU wheel's own `vllm` finds no version
 TOLERANCE = 0.05  # between two shares of accepted drafts
 STARTING = 600  # seconds that the server may take
 
@@ -58,7 +60,7 @@ def serving(python: Path, command: str, folder: Path, threads: int):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
-    words = [str(python.parent / "vllm"), *shlex.split(command)[1:], "--host", "127.0.0.1", "--port", address.rpartition(":")[2]]
+    words = [python, *SERVER, *shlex.split(command)[2:], "--host", "127.0.0.1", "--port", address.rpartition(":")[2]]
     log = folder / "server.log"
     with log.open("w") as said:
         server = subprocess.Popen(words, cwd=folder, env=os.environ | CPU | {"OMP_NUM_THREADS": str(threads)}, stdout=said, stderr=said,
@@ -93,46 +95,84 @@ def counters(address: str) -> tuple[float, dict[int, float]]:
     return drafts, {int(place): float(n) for place, n in places}
 
 
-def ask(python: Path, address: str, model: str, prompts: list, tokens: int) -> list[dict]:
-    """The server's replies as `client.py` gives them."""
-    done = subprocess.run([python, HERE / "client.py", f"{address}/v1", model], input=json.dumps({"prompts": prompts, "tokens": tokens}),
-                          stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout)
+def served(python: Path, command: str, folder: Path, pair: ModelPair, prompts: list, cfg: Cfg, at_once: list[int], threads: int) -> dict:
+    """vLLM on `prompts`: texts, tokens a second with so many requests at once, and where it drafts `cfg.draft_span` tokens, acceptance by
+    position."""
+    with serving(python, f"{command} --enforce-eager --max-num-seqs {max(at_once)}", folder, threads) as address:
+        def ask(some: list, many: int) -> dict:
+            wanted = json.dumps({"prompts": some, "tokens": cfg.max_new_tokens, "at_once": many})
+            done = subprocess.run([python, HERE / "client.py", f"{address}/v1", pair.name], input=wanted, stdout=subprocess.PIPE, text=True,
+                                  check=True)
+            return json.loads(done.stdout)
 
-
-def served(python: Path, made: Export, folder: Path, pair: ModelPair, prompts: list, tokens: int, span: int, threads: int) -> dict:
-    """vLLM's texts, rate and acceptance by position on `prompts`, after one request that warms it up."""
-    with serving(python, f"{made.command} --enforce-eager --max-num-seqs 4", folder, threads) as address:
-        ask(python, address, pair.name, prompts[:1], tokens)
+        ask(prompts[:max(at_once)], max(at_once))  # the first requests warm the server up
         drafts, kept = counters(address)
-        replies = ask(python, address, pair.name, prompts, tokens)
+        replies = [ask(prompts, at_once[0])]
         all_drafts, all_kept = counters(address)
-    acceptance = [(all_kept[place] - kept.get(place, 0)) / (all_drafts - drafts) for place in range(span)]
-    return {"texts": [reply["text"] for reply in replies], "acceptance": acceptance,
-            "rate": sum(reply["tokens"] for reply in replies) / sum(reply["seconds"] for reply in replies)}
+        replies += [ask(prompts, many) for many in at_once[1:]]
+    found = {"texts": replies[0]["texts"], "rates": {str(m): reply["tokens"] / reply["seconds"] for m, reply in zip(at_once, replies)}}
+    if all_drafts > drafts:
+        found["acceptance"] = [(all_kept.get(place, 0) - kept.get(place, 0)) / (all_drafts - drafts) for place in range(cfg.draft_span)]
+    return found
 
 
-def ours(pair: ModelPair, made: Export, prompts: list, tokens: int, span: int) -> dict:
-    """Our texts, rate and acceptance by position with the same drafter and chains of the same length; greedy's rate beside it."""
-    rates = {}
-    for method, cfg in (("greedy", Cfg(max_new_tokens=tokens)),
-                        (METHODS[made.draft], Cfg(max_new_tokens=tokens, topk_branch=1, draft_span=span))):
-        generate(pair, prompts[0], cfg, method)
-        runs = [generate(pair, prompt, cfg, method) for prompt in prompts]
-        rates[method] = sum(len(run.new_ids) for run in runs) / sum(run.seconds for run in runs)
-    return {"texts": [pair.tokenizer.decode(run.new_ids, skip_special_tokens=True) for run in runs], "rate": rates[METHODS[made.draft]],
-            "greedy_rate": rates["greedy"], "acceptance": acceptance_by_position(runs, span)}
+def earliest_match(ids: list[int], span: int) -> list[int]:
+    """vLLM's lookup: what followed the last three tokens of `ids`, else the last two, where they stand first. (Ours takes the latest.)"""
+    for size in (3, 2):
+        for end in range(size, len(ids)):
+            if ids[end - size:end] == ids[-size:]:
+                return ids[end:end + span]
+    return []
 
 
-def report(own: dict, engine: dict) -> tuple[list[str], bool]:
-    """(the comparison in lines, whether texts and acceptance agree)."""
+def looked_up(run: Generation, tokens: int, span: int) -> list[int]:
+    """How many tokens of each of vLLM's lookup drafts are right on the first `tokens` that `run` wrote."""
+    text, at, kept = run.prompt_ids + run.new_ids, len(run.prompt_ids), []
+    while at < min(len(run.prompt_ids) + tokens, len(text)):
+        draft = earliest_match(text[:at], span)
+        right = len([*takewhile(bool, (a == b for a, b in zip(draft, text[at:])))])
+        kept += [right] if draft else []
+        at += right + 1
+    return kept
+
+
+def own_acceptance(pair: ModelPair, draft: str, runs: list[Generation], tokens: int, span: int) -> list[float]:
+    """Our acceptance by position of the very drafts that vLLM makes on these texts: its first one stands behind its first token, and
+    those at a text's end are as long as all. Its lookup finds other matches than ours: they are counted on our text."""
+    cfg = Cfg(max_new_tokens=tokens - 1 + span, topk_branch=1, draft_span=span)
+    again = [generate(pair, torch.tensor([run.prompt_ids + run.new_ids[:1]]), cfg, METHODS[draft]) for run in runs if len(run.new_ids) > 1]
+    if draft == "lookup":
+        kept = [right for run in again for right in looked_up(run, tokens - 1, span)]
+        return [sum(right > place for right in kept) / max(len(kept), 1) for place in range(span)]
+    cut = [replace(run, steps=[step for step in run.steps if step.context < len(run.prompt_ids) + tokens - 1]) for run in again]
+    return acceptance_by_position(cut, span)
+
+
+def ours(pair: ModelPair, prompts: list, cfg: Cfg, draft: str | None) -> dict:
+    """The same from our engine: greedy (`draft` None), or with the same drafter and chains of the same length."""
+    method = METHODS[draft] if draft else "greedy"
+    generate(pair, prompts[0], cfg, method)
+    runs = [generate(pair, prompt, cfg, method) for prompt in prompts]
+    found = {"texts": [pair.tokenizer.decode(run.new_ids, skip_special_tokens=True) for run in runs],
+             "rates": {"1": sum(len(run.new_ids) for run in runs) / sum(run.seconds for run in runs)}}
+    return found | ({"acceptance": own_acceptance(pair, draft, runs, cfg.max_new_tokens, cfg.draft_span)} if draft else {})
+
+
+def shares(values: list[float]) -> str:
+    return " ".join(f"{share:.3f}" for share in values)
+
+
+def report(span: int, own: dict, engine: dict) -> tuple[list[str], bool]:
+    """(one run of both beside one another, in lines, whether texts and acceptance agree)."""
     same = [a == b for a, b in zip(own["texts"], engine["texts"], strict=True)]
-    apart = max(abs(a - b) for a, b in zip(own["acceptance"], engine["acceptance"], strict=True))
-    lines = [f"texts: {sum(same)} of {len(same)} are ours, token for token",
-             "accepted by position, vLLM:  " + " ".join(f"{share:.3f}" for share in engine["acceptance"]),
-             "accepted by position, ours:  " + " ".join(f"{share:.3f}" for share in own["acceptance"]) + f"  (at most {apart:.3f} apart)",
-             f"tokens a second: vLLM over HTTP {engine['rate']:.1f}; ours {own['rate']:.1f}, our greedy {own['greedy_rate']:.1f}"]
-    lines += [f"text {i} differs:\n  ours {own['texts'][i]!r}\n  vLLM {engine['texts'][i]!r}" for i, ok in enumerate(same) if not ok]
+    rates = ", ".join(f"{rate:.1f} with {many} at once" for many, rate in engine["rates"].items())
+    lines = [f"{f'{span} tokens a draft' if span else 'greedy'}: {sum(same)} of {len(same)} texts are ours, token for token; "
+             f"tokens a second: vLLM over HTTP {rates}; ours {own['rates']['1']:.1f}"]
+    lines += [f"  text {i} differs:\n    ours {own['texts'][i]!r}\n    vLLM {engine['texts'][i]!r}" for i, ok in enumerate(same) if not ok]
+    ours, theirs = (run.get("acceptance", [0.0] * span) for run in (own, engine))
+    apart = max((abs(a - b) for a, b in zip(ours, theirs, strict=True)), default=0.0)
+    if span:
+        lines.append(f"  accepted by position: vLLM {shares(theirs)}; ours {shares(ours)}; at most {apart:.3f} apart")
     return lines, all(same) and apart <= TOLERANCE
 
 
@@ -141,9 +181,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--pair", default="stories", help="as load_pair takes it (default: stories)")
     parser.add_argument("--draft", choices=DRAFTS, help="how to draft (default: the first that vLLM and the pair share)")
-    parser.add_argument("--span", type=int, default=4, help="tokens in a draft (default 4)")
+    parser.add_argument("--span", type=int, nargs="+", default=[4], help="tokens in a draft, one server for each number (default 4)")
     parser.add_argument("--count", type=int, default=8, help="prompts (default 8)")
     parser.add_argument("--tokens", type=int, default=64, help="new tokens each (default 64)")
+    parser.add_argument("--at-once", type=int, nargs="+", default=[1], help="requests under way at a time, one run for each (default 1)")
     parser.add_argument("--threads", type=int, default=2, help="threads for both (default 2)")
     parser.add_argument("--environment", type=Path, default=HERE.parent / ".venv-vllm", help="where vLLM is or goes (default: .venv-vllm)")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write the result to FILE as JSON")
@@ -151,23 +192,29 @@ def main() -> int:
     python = make_environment(args.environment.absolute())
     torch.set_num_threads(args.threads)
     pair = load_pair(args.pair, device="cpu")
-    prompts = [[{"role": "user", "content": text}] for text in CHATS] if pair.tokenizer.chat_template else list(OPENINGS)
-    prompts = prompts[:args.count]
+    chats = [[{"role": "user", "content": text}] for one_of_each in zip(*CHAT_PROMPTS.values()) for text in one_of_each]
+    prompts = (chats if pair.tokenizer.chat_template else list(OPENINGS))[:args.count]
+    cfg, found, agreed = Cfg(max_new_tokens=args.tokens, topk_branch=1), {"ours": {}, "vllm": {}}, True
     with tempfile.TemporaryDirectory() as folder:
-        made = export(pair, Path(folder) / "export", "vllm", args.draft, args.span)
-        own = ours(pair, made, prompts, args.tokens, args.span)
-        engine = served(python, made, Path(folder) / "export", pair, prompts, args.tokens, args.span, args.threads)
-    lines, agreed = report(own, engine)
+        for span in (0, *args.span):  # 0: no draft
+            if span:
+                cfg = replace(cfg, draft_span=span)
+            at = Path(folder) / str(span)
+            made = export(pair, at, "vllm", args.draft, cfg.draft_span)
+            command = made.command if span else made.command.partition(" --speculative-config")[0]
+            own = ours(pair, prompts, cfg, made.draft if span else None)
+            engine = served(python, command, at, pair, prompts, cfg, args.at_once, args.threads)
+            lines, same = report(span, own, engine)
+            print(f"+ {command}", *lines, sep="\n", flush=True)
+            found["ours"][str(span)], found["vllm"][str(span)], agreed = own, engine, agreed and same
     facts = machine_facts(pair) | json.loads(subprocess.run(
         [python, "-c", "import json, openai, vllm; print(json.dumps({'vllm': vllm.__version__, 'openai': openai.__version__}))"],
         stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
-    lines.append(f"{len(prompts)} prompts x {args.tokens} tokens, {made.draft}, {args.span} tokens a draft, on {machine_line(facts)}; "
-                 f"vLLM {facts['vllm']}, openai {facts['openai']}, torch {facts['torch']}")
-    print(f"+ {made.command}", *lines, "all agree" if agreed else "they DIFFER", sep="\n")
+    print(f"{'all agree' if agreed else 'they DIFFER'}: {len(prompts)} prompts x {args.tokens} tokens, {made.draft}, "
+          f"on {machine_line(facts)}; vLLM {facts['vllm']}, openai {facts['openai']}, torch {facts['torch']}")
     if args.record:
-        command = shlex.join(["python", "production/run.py", *sys.argv[1:]])
-        kept = {"command": command, "server": made.command, "draft": made.draft, "span": args.span, "tokens": args.tokens,
-                "prompts": prompts, "agreed": agreed, "ours": own, "vllm": engine, "machine": facts}
+        kept = {"command": shlex.join(["python", "production/run.py", *sys.argv[1:]]), "server": made.command, "draft": made.draft,
+                "tokens": args.tokens, "prompts": prompts, "agreed": agreed, **found, "machine": facts}
         args.record.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return 0 if agreed else 1
 

@@ -16,8 +16,17 @@ import time
 WARM_UP = {"ids": list(range(1, 17)), "tokens": 16, "eos": [], "penalty": 1.0}
 
 
+def hide_llvmlite() -> None:
+    """For each engine vLLM 0.32 asks all that stands in any module for its `__dict__`. llvmlite's library, there once an engine has looked
+    up n-grams (numba), takes every name for a function of its own, so that no further engine would start: it gets an empty answer."""
+    lib = getattr(sys.modules.get("llvmlite.binding.ffi"), "lib", None)
+    if lib is not None:
+        lib._fntab["__dict__"] = {}
+
+
 def load(vllm, request: dict):
     """An engine for one model and one way of drafting, warmed up; `engine.passes` counts the verifier's passes from now on."""
+    hide_llvmlite()
     llm = vllm.LLM(model=request["model"], dtype="float32", max_model_len=request["context"], skip_tokenizer_init=True, enforce_eager=True,
                    max_num_seqs=1, enable_prefix_caching=False, speculative_config=request["speculative"])
     step, llm.passes = llm.llm_engine.step, 0

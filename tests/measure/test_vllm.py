@@ -1,7 +1,9 @@
 """The peer vLLM, played by a small script that speaks its protocol: it counts on from the last token."""
 import json
+import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -14,6 +16,7 @@ from specdec_utils.__main__ import main
 from specdec_utils.measure.vllm import VLLM_PEERS, VllmPeer, vllm_peers_of
 
 PROMPT = torch.tensor([[5, 6, 7]])
+VLLM = os.environ.get("SPECDEC_VLLM")  # the Python of an environment with vLLM
 FAKE = """#!{python}
 import json, os, sys
 from pathlib import Path
@@ -173,3 +176,14 @@ def test_bench_measures_it_where_it_is_asked_for(counting, byte_tokenizer, fake,
     assert byte_tokenizer("abc")["input_ids"] in tested  # settings were chosen on other prompts
     assert main([*arguments, "--methods", "vllm-greedy"]) == 2
     assert "There is no method 'vllm-greedy'" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(VLLM is None, reason="SPECDEC_VLLM does not name the Python of an environment with vLLM")
+def test_the_real_one_writes_greedys_text_with_one_engine_after_another(stories):
+    """Three engines in one process, two of which look up n-grams: what the first of them leaves there must not stop the next one."""
+    cfg = Cfg(max_new_tokens=12)
+    wanted = generate(stories, PROMPT, cfg, "greedy").new_ids
+    with VllmPeer(VLLM, stories) as vllm:
+        for peer, span in (("vllm-ngram", 2), ("vllm-ngram", 3), ("vllm-draft", 3)):
+            run = vllm.generate(stories, PROMPT, replace(cfg, draft_span=span), peer)
+            assert run.new_ids == wanted and (peer != "vllm-draft" or run.verifier_calls < 12)

@@ -20,7 +20,7 @@ VLLM = os.environ.get("SPECDEC_VLLM")  # the Python of an environment with vLLM
 READ_BY_VLLM = """
 import sys, json
 from vllm.engine.arg_utils import AsyncEngineArgs
-from vllm.entrypoints.openai.cli_args import make_arg_parser
+from vllm.entrypoints.launchers.cli_args import make_arg_parser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 args = make_arg_parser(FlexibleArgumentParser()).parse_args(sys.argv[1:])
 made = AsyncEngineArgs.from_cli_args(args).create_engine_config()
