@@ -23,7 +23,7 @@ LAYERS, ROOM, END = (0, 2, 3), 40, 2
 
 class Letters:
     """A chat template of single letters, from token 12 on."""
-    end, answer, question = END, [5, 6], [7, 8]
+    end, answer, question, closing = END, [5, 6], [7, 8], None
 
     def ids(self, text):
         return [12 + ord(letter) % 40 for letter in text]
