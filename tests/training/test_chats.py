@@ -222,7 +222,7 @@ def test_command_writes_chats_trains_measures_and_writes_the_card(llama, byte_to
     with torch.random.fork_rng():
         torch.manual_seed(4)
         model = LlamaForCausalLM(config).eval()
-    byte_tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}:"
+    monkeypatch.setattr(byte_tokenizer, "chat_template", "{% for m in messages %}{{ m['content'] }}{% endfor %}:")
     monkeypatch.setattr(smollm2, "load_pair", lambda name, device: ModelPair(None, model, byte_tokenizer, name=name))
     prompts = {"story": ("Tell",), "question": ("Why?",), "summary": ("Sum up: a b",), "code": ("def f",)}
     for module, few in ((smollm2, dict(CHAT_PROMPTS=prompts, HELD_OUT=6, LENGTH=12, CHAIN=replace(smollm2.CHAIN, max_new_tokens=12))),
