@@ -27,10 +27,11 @@ from pathlib import Path
 import torch
 
 from specdec_utils import Cfg, Generation, ModelPair, acceptance_by_position, export, generate, load_pair
-from specdec_utils.models.export import DRAFTS
+from specdec_utils.models.export import DRAFTS, served_name
 from specdec_utils.run.machine import machine_facts, machine_line
 from specdec_utils.text.chat_prompts import CHAT_PROMPTS
 from specdec_utils.text.prompts import OPENINGS
+from specdec_utils.text.tokens import those_that_fit
 
 HERE = Path(__file__).parent
 METHODS = {"eagle": "eagle", "drafter": "tree", "lookup": "lookup"}  # the export's way of drafting -> our method
@@ -75,8 +76,10 @@ def serving(python: Path, command: str, folder: Path, threads: int):
             except OSError:
                 time.sleep(1)
         if server.poll() is not None:
-            raise RuntimeError("vLLM did not start; the end of what it said:\n" + log.read_text(errors="replace")[-3000:])
+            raise subprocess.CalledProcessError(server.returncode, words)
         yield address
+    except subprocess.CalledProcessError as error:  # the server or the client
+        raise RuntimeError("vLLM did not serve; the end of what it said:\n" + log.read_text(errors="replace")[-3000:]) from error
     finally:
         try:
             os.killpg(server.pid, signal.SIGTERM)
@@ -101,8 +104,8 @@ def served(python: Path, command: str, folder: Path, pair: ModelPair, prompts: l
     with serving(python, f"{command} --enforce-eager --max-num-seqs {max(at_once)}", folder, threads) as address:
         def ask(some: list, many: int) -> dict:
             wanted = json.dumps({"prompts": some, "tokens": cfg.max_new_tokens, "at_once": many})
-            done = subprocess.run([python, HERE / "client.py", f"{address}/v1", pair.name], input=wanted, stdout=subprocess.PIPE, text=True,
-                                  check=True)
+            done = subprocess.run([python, HERE / "client.py", f"{address}/v1", served_name(pair)], input=wanted, stdout=subprocess.PIPE,
+                                  text=True, check=True)
             return json.loads(done.stdout)
 
         ask(prompts[:max(at_once)], max(at_once))  # the first requests warm the server up
@@ -193,7 +196,7 @@ def main() -> int:
     torch.set_num_threads(args.threads)
     pair = load_pair(args.pair, device="cpu")
     chats = [[{"role": "user", "content": text}] for one_of_each in zip(*CHAT_PROMPTS.values()) for text in one_of_each]
-    prompts = (chats if pair.tokenizer.chat_template else list(OPENINGS))[:args.count]
+    prompts = those_that_fit(pair, chats if pair.tokenizer.chat_template else [*OPENINGS], args.tokens + max(args.span))[:args.count]
     cfg, found, agreed = Cfg(max_new_tokens=args.tokens, topk_branch=1), {"ours": {}, "vllm": {}}, True
     with tempfile.TemporaryDirectory() as folder:
         for span in (0, *args.span):  # 0: no draft
@@ -213,7 +216,9 @@ def main() -> int:
     print(f"{'all agree' if agreed else 'they DIFFER'}: {len(prompts)} prompts x {args.tokens} tokens, {made.draft}, "
           f"on {machine_line(facts)}; vLLM {facts['vllm']}, openai {facts['openai']}, torch {facts['torch']}")
     if args.record:
-        kept = {"command": shlex.join(["python", "production/run.py", *sys.argv[1:]]), "server": made.command, "draft": made.draft,
+        command = ["python", "production/run.py", "--pair", args.pair, "--draft", made.draft, "--span", *args.span, "--count", len(prompts),
+                   "--tokens", args.tokens, "--at-once", *args.at_once, "--threads", args.threads]
+        kept = {"command": shlex.join(map(str, command)), "server": made.command, "draft": made.draft,
                 "tokens": args.tokens, "prompts": prompts, "agreed": agreed, **found, "machine": facts}
         args.record.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return 0 if agreed else 1

@@ -1,6 +1,7 @@
 """Train and export the bundled pair: text, tokenizer, verifier, drafter, Medusa heads, eagle drafter, measurements. Resumes where it
 was stopped. `eagle` trains the eagle drafter alone, on the exported verifier; `card` measures the exported eagle drafter again. Both
-leave every other measurement as it is. `smollm2` and `smollm2-card` do the same for SmolLM2, which writes the text itself."""
+leave every other measurement as it is. `smollm2` and `smollm2-card` do the same for SmolLM2, which writes the text itself; the folder or
+hub id of a Llama in their place trains an eagle drafter for that model."""
 import argparse
 import json
 from pathlib import Path
@@ -21,9 +22,11 @@ from .eagle_texts import brief_openings, feature_library, openings
 from .evaluate import evaluate
 from .heads import train_heads
 from .library import verifier_library
-from .smollm2 import ANSWERS, renew_smollm2
+from .smollm2 import ANSWERS, renew_chat_eagle
 from .smollm2 import STEPS as CHAT_STEPS
 from .verifier import CONTEXT, train_verifier
+
+PARTS = ("all", "eagle", "card", "smollm2", "smollm2-card")
 
 
 def renew_eagle(args: argparse.Namespace, train_text: list[str], held_out_text: list[str]) -> None:
@@ -52,27 +55,36 @@ def renew_eagle(args: argparse.Namespace, train_text: list[str], held_out_text: 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=("all", "eagle", "card", "smollm2", "smollm2-card"), default="all")
+    parser.add_argument("part", nargs="?", default="all", help=f"one of {', '.join(PARTS)}, or a Llama's folder or hub id (default: all)")
     parser.add_argument("--text", type=Path, help="stories, each closed by a line <|endoftext|> (default: the public data set)")
     parser.add_argument("--validation", type=Path, help="held-out stories (default: the last 100 of the text)")
     parser.add_argument("--work", type=Path, help="checkpoints go here (default: runs/PAIR)")
-    parser.add_argument("--out", type=Path, help="the pair's folder (default: specdec_utils/pairs/PAIR)")
+    parser.add_argument("--out", type=Path, help="the pair's folder (default: specdec_utils/pairs/PAIR; for your own model runs/NAME)")
     parser.add_argument("--verifier-steps", type=int, default=3100)
     parser.add_argument("--drafter-steps", type=int, default=3000)
     parser.add_argument("--heads-steps", type=int, default=1800)
     parser.add_argument("--eagle-steps", type=int, help=f"default: {STEPS} for the stories' pair, {CHAT_STEPS} for smollm2")
-    parser.add_argument("--answers", type=int, default=ANSWERS, help="tokens that SmolLM2 writes as assistant")
+    parser.add_argument("--answers", type=int, default=ANSWERS, help=f"tokens that a chat model writes as assistant (default {ANSWERS})")
     parser.add_argument("--verifier", type=Path, help="a finished verifier's folder: train only what learns from it")
     parser.add_argument("--seed", type=int, default=42)
     args = parser.parse_args(argv)
-    name, _, rest = args.part.partition("-")
-    pair, steps = ("smollm2", CHAT_STEPS) if name == "smollm2" else ("stories", STEPS)
-    args.work, args.out = args.work or Path("runs") / pair, args.out or Path("specdec_utils/pairs") / pair
-    args.eagle_steps = args.eagle_steps or steps
-    args.work.mkdir(parents=True, exist_ok=True)
-    if pair == "smollm2":
-        renew_smollm2(args.out, args.work, args.seed, train=not rest, wanted=args.answers, steps=args.eagle_steps)
+    if args.part not in PARTS and not (Path(args.part).is_dir() or "/" in args.part):
+        parser.error(f"there is no part {args.part!r}: name one of {', '.join(PARTS)}, or the folder or hub id of a Llama")
+    if args.part not in ("all", "eagle", "card"):
+        source = args.part.removesuffix("-card") if args.part in PARTS else args.part
+        own = Path("runs") / Path(source).name
+        out, work = (Path("specdec_utils/pairs/smollm2"), own) if args.part in PARTS else (own, own)
+        args.out, args.work = args.out or out, args.work or work
+        args.work.mkdir(parents=True, exist_ok=True)
+        try:
+            renew_chat_eagle(source, args.out, args.work, args.seed, args.part != "smollm2-card", args.answers,
+                             args.eagle_steps or CHAT_STEPS)
+        except (OSError, ValueError) as error:
+            parser.error(str(error))
         return
+    args.work, args.out = args.work or Path("runs/stories"), args.out or Path("specdec_utils/pairs/stories")
+    args.eagle_steps = args.eagle_steps or STEPS
+    args.work.mkdir(parents=True, exist_ok=True)
     train_text, held_out_text = load_stories(args.text, args.validation)
 
     if args.part != "all":

@@ -1,4 +1,5 @@
-"""MODEL_CARD.md of the pair `smollm2`, written from the measurements so that no number in it is typed by hand."""
+"""MODEL_CARD.md of the pair `smollm2`, or of a model of the user's, written from the measurements so that no number in it is typed by
+hand."""
 from .card import depths
 
 NAMES = {"story": "stories", "question": "questions", "summary": "summaries", "code": "code"}
@@ -61,4 +62,28 @@ tokens included, takes c = **{m['c']:.3f}** of a verifier step (one thread, weig
 It learnt from chats of at most 384 tokens in English with one or two questions; further on, in other languages and on other kinds of text
 fewer drafts are accepted. What it drafts never changes the text: that is the model's own, with all of its mistakes. It fits this
 model's weights of four bits best; with the hub's original ones it works too, with an acceptance that is not measured here.
+"""
+
+
+def own_card(m: dict, source: str) -> str:
+    """The card of a drafter for the user's own model `source`, from the same dictionary."""
+    learnt, (_, users, greedy, sampled) = m["learnt"], m["learnt"]["tokens_by_role"]
+    rows = "\n".join(f"| {NAMES[kind]} | {depths(m['acceptance'][kind]['equal'])} | {passes:.2f} |" for kind, passes in m["tokens_a_pass"].items())
+    return f"""# Drafter for `{source}`
+
+An eagle drafter (EAGLE-3, arXiv 2503.01840; `LlamaForCausalLMEagle3`) that reads the model's hidden states in front of layers
+{', '.join(map(str, m['layers']))} and writes {m['pieces']} of its pieces; {m['parameters'] / 1e6:.2f} M parameters, {m['bytes'] / 1e6:.1f} MB in half precision.
+
+Trained in {learnt['steps']} steps, seed {learnt['seed']}, on {learnt['chats']} chats that the model wrote itself: {users} tokens as user, {greedy} as assistant
+greedily, {sampled} sampled. The recipe is that of the pair `smollm2`.
+
+Greedy answers to {m['prompts']} prompts, in float32: by depth 1 to 6, a right path given, how often the drafter's first choice is the model's;
+and the tokens of a verifier pass with a chain of four.
+
+| prompts | first choice equal, by depth | tokens a pass |
+|---|---|---|
+{rows}
+| **mean of the kinds** | | **{m['mean_tokens_a_pass']:.2f}** |
+
+A draft step takes c = **{m['c']:.3f}** of a verifier step (one thread, weights not packed).
 """

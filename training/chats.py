@@ -10,34 +10,42 @@ from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
+from jinja2 import TemplateError
 from transformers import LlamaForCausalLM
 
+from specdec_utils.models.pair import ModelPair
 from specdec_utils.run.packed import why_not_packed
 
 from .user_turns import SYSTEMS, user_opening
 
 ROOM = 384  # positions of a chat
+PLAIN = "{{ bos_token or '' }}{% for message in messages %}{{ message['content'] }}\n{% endfor %}"  # for a model that knows no chats
 GIVEN, USER, GREEDY, SAMPLED = range(4)  # who wrote a token: the template, the model as user, as assistant greedily or not
 
 
-def layers_of(model: LlamaForCausalLM) -> tuple[int, int, int]:
-    """Which hidden states the drafter reads: low, middle, high, those that engines take where nothing else is said."""
+def layers_of(model: LlamaForCausalLM) -> tuple[int, ...]:
+    """Which hidden states the drafter reads: low, middle, high, those that engines take where nothing else is said; of a model too small
+    for that, the last ones in front of a layer."""
     count = model.config.num_hidden_layers
-    return 2, count // 2, count - 3
+    return (2, count // 2, count - 3) if count > 6 else tuple(range(max(count - 3, 0), count))
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A part of a chat: `given` tokens, then up to `most` by the model at `temperature` (0 is greedy), written as `role`."""
+    """A part of a chat: `given` tokens, then up to `most` by the model at `temperature` (0 is greedy), written as `role`. `closing`:
+    what follows if the model has not ended it (default: the token that ends a turn)."""
 
     given: list[int]
     most: int = 0
     temperature: float = 0.0
     role: int = GIVEN
+    closing: list[int] | None = None
 
 
 class ChatTemplate:
     """SmolLM2's chat template in tokens (ChatML): its tokenizer merges nothing across the marks."""
+
+    closing = None  # of a user's turn
 
     def __init__(self, tokenizer):
         self.tokenizer = tokenizer
@@ -61,6 +69,43 @@ class ChatTemplate:
         return self.ids("\n<|im_start|>user\n")
 
 
+class RenderedTemplate:
+    """Any other chat template in tokens: its marks are what it writes around the texts of a chat. `end`: the token that ends an answer.
+    `closing`: what ends a user's turn that the model has not ended, nothing where the template has no such mark."""
+
+    def __init__(self, tokenizer, end: int):
+        self.tokenizer, self.end = tokenizer, end
+        ask, reply, more = ({"role": role, "content": text} for role, text in (("user", "FIRST"), ("assistant", "REPLY"), ("user", "MORE")))
+        mark, after = tokenizer.convert_ids_to_tokens(end), self._text([ask], True).partition("FIRST")[2]
+        between = self._text([ask, reply, more]).partition("REPLY")[2].partition("MORE")[0]
+        self.closing = None if after.startswith(mark) else []
+        self.answer, self.question = self.ids(after.removeprefix(mark)), self.ids(between.removeprefix(mark))
+
+    def _text(self, messages: list[dict], reply: bool = False) -> str:
+        return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=reply)
+
+    def ids(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def opening(self, system: str | None) -> list[int]:
+        """What stands before a user's first words, with a system message if there is one and the template takes it."""
+        told = [{"role": "system", "content": system}] if system else []
+        try:
+            text = self._text([*told, {"role": "user", "content": "FIRST"}])
+        except TemplateError:
+            text = self._text([{"role": "user", "content": "FIRST"}])
+        return self.ids(text.partition("FIRST")[0])
+
+
+def template_of(pair: ModelPair) -> ChatTemplate | RenderedTemplate:
+    """The pair's chat template in tokens. A tokenizer without one is given the plainest: text after text, a line each."""
+    tokenizer = pair.tokenizer
+    if tokenizer.chat_template and len(tokenizer("<|im_end|>", add_special_tokens=False)["input_ids"]) == 1:
+        return ChatTemplate(tokenizer)
+    tokenizer.chat_template = tokenizer.chat_template or PLAIN
+    return RenderedTemplate(tokenizer, min(pair.eos_ids, default=tokenizer.eos_token_id))
+
+
 def chat(template: ChatTemplate, rng: random.Random) -> list[Turn]:
     """The turns of a chat, drawn from `rng`: three in twenty have two questions."""
     system = rng.choices((SYSTEMS[0], rng.choice(SYSTEMS[1:]), None), (15, 4, 1))[0]
@@ -69,9 +114,10 @@ def chat(template: ChatTemplate, rng: random.Random) -> list[Turn]:
 
     def answer(most: int) -> Turn:
         return Turn(template.answer, most, warmth, SAMPLED if warmth else GREEDY)
-    turns = [Turn(template.opening(system)), Turn(template.ids(words), min(length, 60) if two else length, rng.choice((0.8, 1.0)), USER),
+    turns = [Turn(template.opening(system)), Turn(template.ids(words), min(length, 60) if two else length, rng.choice((0.8, 1.0)), USER,
+                                                             template.closing),
              answer(90 if two else 160)]
-    return turns + ([Turn(template.question, 40, 0.8, USER), answer(90)] if two else [])
+    return turns + ([Turn(template.question, 40, 0.8, USER, template.closing), answer(90)] if two else [])
 
 
 @dataclass
@@ -104,7 +150,8 @@ class Row:
         elif self.left:
             token, role, self.left = choice, self.turn.role, self.left - 1
             if token == end or not self.left:
-                self.waiting, self.left = [] if token == end else [end], 0
+                closing = [end] if self.turn.closing is None else self.turn.closing
+                self.waiting, self.left = [] if token == end else [*closing], 0
                 self._begin()
         else:
             return None
@@ -174,8 +221,9 @@ def endless(template: ChatTemplate, seed: int, draw: Callable[[ChatTemplate, ran
 
 def answers_to(template: ChatTemplate, prompts: Iterable[str], most: int) -> Iterator[list[Turn]]:
     """Chats with a greedy answer of up to `most` tokens to each of `prompts`, behind the template's own system message."""
+    closing = [template.end] if template.closing is None else template.closing
     for prompt in prompts:
-        yield [Turn(template.opening(SYSTEMS[0])), Turn(template.ids(prompt)), Turn(template.answer, most, 0.0, GREEDY)]
+        yield [Turn(template.opening(SYSTEMS[0])), Turn(template.ids(prompt) + closing), Turn(template.answer, most, 0.0, GREEDY)]
 
 
 def write_chats(model: LlamaForCausalLM, template: ChatTemplate, wanted: Iterator[list[Turn]], seed: int, rows: int = 32,

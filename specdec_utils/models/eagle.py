@@ -10,6 +10,12 @@ from torch import nn
 ARCHITECTURE = "LlamaForCausalLMEagle3"
 
 
+def is_eagle(folder: Path) -> bool:
+    """Does an eagle drafter lie in `folder`?"""
+    config = folder / "config.json"
+    return config.is_file() and ARCHITECTURE in (json.loads(config.read_text(encoding="utf-8")).get("architectures") or [])
+
+
 def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     """`x` [..., size] turned by its positions' angles, unit i together with unit i + size / 2 as in Llama (RoFormer, Su et al.
     2021, arXiv 2104.09864, section 3.4.2)."""

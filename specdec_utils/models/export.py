@@ -97,7 +97,7 @@ def _for_transformers(pair: ModelPair, draft: str, span: int) -> tuple[dict, lis
 
 def _for_vllm(pair: ModelPair, draft: str, span: int) -> tuple[dict, list[str]]:
     speculative = vllm_settings(draft, span)
-    return speculative, ["vllm", "serve", "model", "--served-model-name", pair.name, "--dtype", _dtype(pair), "--max-model-len",
+    return speculative, ["vllm", "serve", "model", "--served-model-name", served_name(pair), "--dtype", _dtype(pair), "--max-model-len",
                          str(pair.context), "--speculative-config", json.dumps(speculative)]
 
 
@@ -106,8 +106,13 @@ def _for_sglang(pair: ModelPair, draft: str, span: int) -> tuple[dict, list[str]
     speculative = {"eagle": {"speculative_algorithm": "EAGLE3"} | chain, "drafter": {"speculative_algorithm": "STANDALONE"} | chain,
                    "lookup": {"speculative_algorithm": "NGRAM"}}[draft] | {"speculative_num_draft_tokens": span + 1}  # with the root
     flags = [text for name, value in speculative.items() for text in (f"--{name.replace('_', '-')}", str(value))]
-    return speculative, ["python", "-m", "sglang.launch_server", "--model-path", "model", "--served-model-name", pair.name, "--dtype",
-                         _dtype(pair), "--context-length", str(pair.context), *flags]
+    return speculative, ["python", "-m", "sglang.launch_server", "--model-path", "model", "--served-model-name", served_name(pair),
+                         "--dtype", _dtype(pair), "--context-length", str(pair.context), *flags]
+
+
+def served_name(pair: ModelPair) -> str:
+    """What a server calls the pair: its name, of a user's models the verifier's last part."""
+    return Path(pair.name.rpartition(",")[2].strip()).name
 
 
 def _dtype(pair: ModelPair) -> str:

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from ..text.device import check_device, pick_device
-from .eagle import EagleDrafter
+from .eagle import EagleDrafter, is_eagle
 from .medusa_heads import MedusaHeads
 from .pair import ModelPair
 from .smollm2 import HUB as SMOLLM2
@@ -124,8 +124,20 @@ def _load_verifier(source: PairSource, pair: str, dtype: torch.dtype | None) -> 
         return _load_one(str(folder), pair, dtype)
 
 
+def _own_source(name: str) -> PairSource:
+    """What "DRAFTER,VERIFIER" means, or "VERIFIER" alone, a folder or a hub id."""
+    *drafters, verifier = (part.strip() for part in name.split(","))
+    alone = not drafters and (os.sep in verifier or "/" in verifier or Path(verifier).is_dir())
+    if not verifier or not (alone or len(drafters) == 1 and drafters[0]):
+        raise ValueError(f"There is no pair {name!r}: use one of {sorted(PAIRS)}, the folder or hub id of a model, or 'DRAFTER,VERIFIER'.")
+    if drafters and is_eagle(Path(drafters[0])):
+        return PairSource(None, verifier, "a model of the user's with an eagle drafter", eagle=drafters[0])
+    return PairSource(drafters[0] if drafters else None, verifier, "models of the user's")
+
+
 def load_pair(name: str | None = None, device: str | None = None, dtype: torch.dtype | None = None) -> ModelPair:
-    """Load a pair by name ("stories", "gpt2", "smollm2") or as "DRAFTER,VERIFIER" (hub ids or local folders).
+    """Load a pair by name ("stories", "gpt2", "smollm2"), as "DRAFTER,VERIFIER" or as "VERIFIER" alone (hub ids or local folders). A
+    DRAFTER that is the folder of an eagle drafter becomes the pair's `eagle`.
 
     `name` defaults to the environment variable SPECDEC_PAIR, else "stories", which ships with the package and needs no
     network. `device` defaults to `pick_device()`, `dtype` to float32, in which greedy outputs are exact. "smollm2" is a chat
@@ -136,12 +148,7 @@ def load_pair(name: str | None = None, device: str | None = None, dtype: torch.d
     """
     name = name or os.environ.get("SPECDEC_PAIR") or "stories"
     device = pick_device() if device is None else check_device(device)
-    source = PAIRS.get(name)
-    if source is None:
-        drafter_id, comma, verifier_id = (part.strip() for part in name.partition(","))
-        if not (comma and drafter_id and verifier_id):
-            raise ValueError(f"There is no pair {name!r}: use one of {sorted(PAIRS)} or 'DRAFTER,VERIFIER'.")
-        source = PairSource(drafter_id, verifier_id, "two models of the user's")
+    source = PAIRS.get(name) or _own_source(name)
     transformers_logging.disable_progress_bar()
     drafter_tokenizer, drafter = _load_one(source.drafter, name, dtype) if source.drafter else (None, None)
     tokenizer, verifier = _load_verifier(source, name, dtype)

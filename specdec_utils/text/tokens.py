@@ -58,6 +58,16 @@ def encode_prompt(pair, prompt: Prompt) -> torch.Tensor:
     return ids.to(pair.device)
 
 
+def those_that_fit(pair, prompts: list[Prompt], tokens: int) -> list[Prompt]:
+    """Those of `prompts` behind which the pair's context has room for `tokens` more."""
+    def fits(prompt: Prompt) -> bool:
+        try:
+            return encode_prompt(pair, prompt).shape[1] + tokens <= pair.context
+        except ValueError:  # longer than the context by itself
+            return False
+    return [prompt for prompt in prompts if fits(prompt)]
+
+
 def decode_output(pair, prompt: Prompt, ids: list[int], start: int) -> str:
     """The text of `ids`, special tokens left out: prompt (its first `start` ids) and continuation, or of a chat the reply alone.
     Empty without a tokenizer."""

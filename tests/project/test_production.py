@@ -157,7 +157,7 @@ def test_lookup_drafts_are_counted_on_our_text(run):
 
 
 def test_a_server_that_does_not_start_says_why(run, environment, tmp_path):
-    with pytest.raises(RuntimeError, match="(?s)vLLM did not start; the end of what it said:\nno such model"):
+    with pytest.raises(RuntimeError, match="(?s)vLLM did not serve; the end of what it said:\nno such model"):
         with run.serving(environment / "bin" / "python", "vllm serve elsewhere", tmp_path, 1):
             pytest.fail("it must not get here")
 
@@ -178,5 +178,6 @@ def test_the_whole_way_with_a_server_that_plays_vllm(run, counting, byte_tokeniz
         assert kept["vllm"][span]["texts"] == kept["ours"][span]["texts"] == ["cdefghij", "456789:;"]
         assert list(kept["vllm"][span]["rates"]) == ["1", "2"]
     assert kept["vllm"]["3"]["acceptance"] == kept["ours"]["3"]["acceptance"] == [1, 1, 1] and "acceptance" not in kept["vllm"]["0"]
-    assert kept["machine"]["vllm"] == "0.0.1" and kept["command"].startswith("python production/run.py --environment")
+    assert kept["machine"]["vllm"] == "0.0.1" and str(tmp_path) not in json.dumps(kept)
+    assert kept["command"].startswith("python production/run.py --pair stories --draft drafter --span 3 --count 2 --tokens 8 --at-once 1 2")
     assert kept["server"].startswith("vllm serve model") and (kept["draft"], kept["agreed"]) == ("drafter", True)

@@ -23,7 +23,7 @@ LAYERS, ROOM, END = (0, 2, 3), 40, 2
 
 class Letters:
     """A chat template of single letters, from token 12 on."""
-    end, answer, question = END, [5, 6], [7, 8]
+    end, answer, question, closing = END, [5, 6], [7, 8], None
 
     def ids(self, text):
         return [12 + ord(letter) % 40 for letter in text]
@@ -222,7 +222,7 @@ def test_command_writes_chats_trains_measures_and_writes_the_card(llama, byte_to
     with torch.random.fork_rng():
         torch.manual_seed(4)
         model = LlamaForCausalLM(config).eval()
-    byte_tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}:"
+    monkeypatch.setattr(byte_tokenizer, "chat_template", "{% for m in messages %}{{ m['content'] }}{% endfor %}:")
     monkeypatch.setattr(smollm2, "load_pair", lambda name, device: ModelPair(None, model, byte_tokenizer, name=name))
     prompts = {"story": ("Tell",), "question": ("Why?",), "summary": ("Sum up: a b",), "code": ("def f",)}
     for module, few in ((smollm2, dict(CHAT_PROMPTS=prompts, HELD_OUT=6, LENGTH=12, CHAIN=replace(smollm2.CHAIN, max_new_tokens=12))),
