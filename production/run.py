@@ -79,7 +79,9 @@ def serving(python: Path, command: str, folder: Path, threads: int):
             raise subprocess.CalledProcessError(server.returncode, words)
         yield address
     except subprocess.CalledProcessError as error:  # the server or the client
-        raise RuntimeError("vLLM did not serve; the end of what it said:\n" + log.read_text(errors="replace")[-3000:]) from error
+        said = log.read_text(errors="replace").splitlines()
+        faults = [line for line in said if re.search(r"\b\w*Error\b: ", line)] or said[-30:]
+        raise RuntimeError("vLLM did not serve; it said:\n" + "\n".join(faults)[:3000]) from error
     finally:
         try:
             os.killpg(server.pid, signal.SIGTERM)

@@ -114,7 +114,9 @@ def acceptance_on_chats(verifier: LlamaForCausalLM, eagle: EagleDrafter, chats: 
     """After all positions of the answers written as `role`, from the states that `chats` hold, a right path given; per depth: how often
     the drafter's first choice is the token that came ("equal"), and the mean of sum(min(p, q)) ("sum_min_p_q")."""
     embeddings, width = verifier.get_input_embeddings().weight, eagle.width
-    matrix = verifier.get_output_embeddings().weight[eagle.draft_ids]
+    matrix = verifier.get_output_embeddings().weight
+    draft_ids = torch.arange(len(matrix)) if eagle.draft_ids is None else eagle.draft_ids
+    matrix = matrix[draft_ids]
     equal, overlap, n = torch.zeros(depth), torch.zeros(depth), 0
     for part in torch.arange(len(chats)).split(rows):
         ids, roles, states, logs = chats.part(part.tolist()).padded(depth)
@@ -122,7 +124,7 @@ def acceptance_on_chats(verifier: LlamaForCausalLM, eagle: EagleDrafter, chats: 
         for j, output in enumerate(eagle.unroll(states[..., :-width], ids, embeddings, depth), 1):
             q = torch.softmax(eagle.lm_head(eagle.norm(output[text, place])), dim=-1)
             p = torch.exp(states[text, place + j, -width:] @ matrix.T - logs[text, place + j, None])
-            equal[j - 1] += (eagle.draft_ids[q.argmax(-1)] == ids[text, place + j + 1]).sum()
+            equal[j - 1] += (draft_ids[q.argmax(-1)] == ids[text, place + j + 1]).sum()
             overlap[j - 1] += torch.minimum(p, q).sum()
         n += len(text)
     return {"equal": (equal / n).tolist(), "sum_min_p_q": (overlap / n).tolist()}

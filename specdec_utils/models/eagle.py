@@ -196,11 +196,13 @@ class EagleDrafter(nn.Module):
             "eagle_config": {"use_aux_hidden_state": True, "eagle_aux_hidden_state_layer_ids": layers}, "dtype": "float16"}
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write config.json and model.safetensors (half precision; ids as they are) into `folder`."""
+        """Write config.json and model.safetensors (half precision; ids as they are) into `folder`; of a drafter that can write all tokens
+        without a map of ids, which engines then do not know."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(self.settings, indent=1) + "\n", encoding="utf-8")
-        weights = {name: weight.half() if weight.is_floating_point() else weight for name, weight in self.state_dict().items()}
+        weights = {name: weight.half() if weight.is_floating_point() else weight for name, weight in self.state_dict().items()
+                   if name not in ("d2t", "t2d") or self.lm_head.out_features < self.vocab_size}
         (folder / "model.safetensors").write_bytes(save({name: weight.contiguous() for name, weight in weights.items()}))
 
     @classmethod

@@ -157,7 +157,7 @@ def test_lookup_drafts_are_counted_on_our_text(run):
 
 
 def test_a_server_that_does_not_start_says_why(run, environment, tmp_path):
-    with pytest.raises(RuntimeError, match="(?s)vLLM did not serve; the end of what it said:\nno such model"):
+    with pytest.raises(RuntimeError, match="(?s)vLLM did not serve; it said:\nno such model"):
         with run.serving(environment / "bin" / "python", "vllm serve elsewhere", tmp_path, 1):
             pytest.fail("it must not get here")
 
