@@ -39,7 +39,7 @@ def make_environment(folder: Path, python: str, wanted: list[str]) -> None:
     """An environment of `wanted` in `folder`, with a stand-in for google.colab that its kernel "colab" imports first, as on Colab.
     One that was made before of the same is taken as it is."""
     made = folder / "made.txt"
-    lines = "\n".join([python, *wanted])
+    lines = "\n".join([python, *sorted(wanted)])
     if made.exists() and made.read_text("utf-8") == lines:
         return
     subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
