@@ -59,13 +59,16 @@ def make_environment(folder: Path, python: str, wanted: list[str]) -> None:
 
 def archive(root: Path, folder: Path) -> Path:
     """A zip of `root` as it would be committed now, in the layout of GitHub's archive/refs/heads/main.zip. Returns its path in `folder`."""
-    git = ["git", f"--git-dir={folder / 'archive.git'}", f"--work-tree={root}"]
-    subprocess.run([*git, "init", "--quiet"], check=True)
-    subprocess.run([*git, "add", "--all", "."], check=True, cwd=root)
-    tree = subprocess.run([*git, "write-tree"], check=True, capture_output=True, text=True).stdout.strip()
-    prefix = f"{links.repository(root).rpartition('/')[2]}-{links.BRANCH}/"
+    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}  # a hook's would name the root's own index
+
+    def git(*arguments: str) -> str:
+        command = ["git", f"--git-dir={folder / 'archive.git'}", f"--work-tree={root}", *arguments]
+        return subprocess.run(command, check=True, cwd=root, env=env, stdout=subprocess.PIPE, text=True).stdout.strip()
+    git("init", "--quiet")
+    git("add", "--all", ".")
     zipped = folder / f"{links.BRANCH}.zip"
-    subprocess.run([*git, "archive", f"--prefix={prefix}", f"--output={zipped}", tree], check=True)
+    prefix = f"{links.repository(root).rpartition('/')[2]}-{links.BRANCH}/"
+    git("archive", f"--prefix={prefix}", f"--output={zipped}", git("write-tree"))
     return zipped
 
 

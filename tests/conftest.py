@@ -31,7 +31,7 @@ NOT_QUICK = {"browser",  # folders, files and tests that take long
              "test_chat_eagle_learns_goes_on_from_its_checkpoint_and_reads_unscaled_features",
              "test_command_writes_chats_trains_measures_and_writes_the_card",
              "test_bench_compares_methods_and_peers_and_writes_json_and_picture",
-             "test_the_folder_installs_with_no_index", "test_a_failure_of_pip_is_one_sentence",
+             "test_the_folder_installs_with_no_index", "test_a_failure_of_pip_is_one_sentence", "test_the_archive_is_laid_out_as_githubs",
              "test_neither_hub_nor_wheel_is_one_sentence_that_names_both", "test_pair_loads_by_its_hub_name_from_the_local_cache",
              "test_real_model_greedy_equals_transformers_packed_and_not",
              "test_real_model_packed_logits_are_those_of_before_and_its_reply_ends_with_its_turn"}

@@ -13,6 +13,7 @@ import torch
 
 from ..models.pair import ModelPair
 from ..text.config import Cfg
+from ..text.device import wait_for_gpu
 from ..text.tokens import encode_prompt
 from .methods import DRAFTERS, methods_of
 from .passes import PassCost, PassTimes, passes_of, work_beside
@@ -44,6 +45,8 @@ class _Timed:
     def __call__(self, *args, **options) -> torch.Tensor:
         began = time.perf_counter()
         logits = self.call(*args, **options)
+        if logits.device.type != "cpu":
+            wait_for_gpu()
         self.seconds.append(time.perf_counter() - began)
         return logits
 

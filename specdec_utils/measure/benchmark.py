@@ -15,6 +15,7 @@ from ..decode.records import Generation
 from ..models.pair import ModelPair
 from ..run.machine import machine_facts
 from ..text.config import Cfg
+from ..text.device import wait_for_gpu
 from ..text.tokens import encode_prompt
 from .peers import PEERS, peer_generate
 from .ratios import median_ratio, per_prompt, quartiles
@@ -24,9 +25,10 @@ WORK = ("max_new_tokens", "do_sample", "repetition_penalty", "no_repeat_ngram_si
 
 
 def time_it(fn: Callable, *args, **kwargs) -> tuple[object, float]:
-    """(what `fn(*args, **kwargs)` returns, the seconds it took)."""
+    """(what `fn(*args, **kwargs)` returns, the seconds it took, those of a GPU included)."""
     began = time.perf_counter()
     out = fn(*args, **kwargs)
+    wait_for_gpu()
     return out, time.perf_counter() - began
 
 

@@ -35,6 +35,12 @@ def check_device(name: str) -> str:
     return str(name)
 
 
+def wait_for_gpu() -> None:
+    """Return once a GPU has done all that it was given: its calls return before. Without one, at once."""
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
+
+
 def seed_everything(seed: int) -> None:
     """Seed Python's and torch's random numbers (CPU and, where present, CUDA and MPS)."""
     random.seed(seed)

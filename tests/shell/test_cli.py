@@ -58,6 +58,13 @@ def test_unknown_pair_is_one_sentence_and_exit_code_2(capsys):
     assert capsys.readouterr().err.startswith("error: There is no pair 'nonsense': use one of")
 
 
+@pytest.mark.parametrize("command", [[], ["bench"]])
+def test_device_that_is_not_there_is_one_sentence_and_exit_code_2(monkeypatch, capsys, command):
+    monkeypatch.setenv("SPECDEC_DEVICE", "nonsense")
+    assert main(command) == 2
+    assert capsys.readouterr().err.startswith("error: Device 'nonsense' is not on this machine; use one of ['")
+
+
 def test_shell_run_writes_json(pair, tmp_path):
     target = tmp_path / "out.json"
     env = {**os.environ, "SPECDEC_PAIR": pair, "SPECDEC_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}

@@ -3,7 +3,8 @@ import random
 import pytest
 import torch
 
-from specdec_utils import pick_device, seed_everything
+from specdec_utils import pick_device, seed_everything, time_it
+from specdec_utils.text.device import wait_for_gpu
 
 
 @pytest.fixture
@@ -50,6 +51,16 @@ def test_absent_second_gpu_is_refused(machine, monkeypatch):
     monkeypatch.setenv("SPECDEC_DEVICE", "cuda:1")
     with pytest.raises(RuntimeError, match="Device 'cuda:1' is not on this machine"):
         pick_device()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_gpu_is_waited_for_before_the_clock_stops(monkeypatch, there):
+    done = []
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: there)
+    monkeypatch.setattr(torch.accelerator, "synchronize", lambda: done.append("waited"))
+    wait_for_gpu()
+    time_it(done.append, "called")
+    assert done == (["waited", "called", "waited"] if there else ["called"])
 
 
 def test_seed_everything_repeats_python_and_torch():
