@@ -6,6 +6,7 @@ import shlex
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,17 @@ def test_the_whole_way_with_a_server_that_plays_vllm(run, counting, byte_tokeniz
     assert kept["machine"]["vllm"] == "0.0.1" and str(tmp_path) not in json.dumps(kept)
     assert kept["command"].startswith("python production/run.py --pair stories --draft drafter --span 3 --count 2 --tokens 8 --at-once 1 2")
     assert kept["server"].startswith("vllm serve model") and (kept["draft"], kept["agreed"]) == ("drafter", True)
+
+
+def test_the_recording_is_of_this_pair_and_that_engine_and_agrees_with_what_we_count_today(run, stories):
+    record = json.loads(files("specdec_utils").joinpath("pairs/stories/vllm.json").read_text("utf-8"))
+    assert record["agreed"] and record["machine"]["vllm"] == ENGINES["vllm"] and record["machine"]["pair"] == "stories"
+    assert record["command"].startswith("python production/run.py --pair stories") and set(record["ours"]) == set(record["vllm"])
+    cfg, prompts = Cfg(max_new_tokens=record["tokens"], topk_branch=1), record["prompts"]
+    runs = [generate(stories, prompt, cfg, "greedy") for prompt in prompts]
+    texts = [stories.tokenizer.decode(one.new_ids, skip_special_tokens=True) for one in runs]
+    for span, engine in record["vllm"].items():
+        assert engine["texts"] == texts and all(rate > 0 for rate in engine["rates"].values())
+        if span != "0":
+            now = run.own_acceptance(stories, record["draft"], runs, record["tokens"], int(span))
+            assert max(abs(a - b) for a, b in zip(now, engine["acceptance"], strict=True)) <= run.TOLERANCE
