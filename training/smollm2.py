@@ -72,7 +72,7 @@ def renew_chat_eagle(source: str, out: Path, work: Path, seed: int, train: bool 
     prompts = {kind: part for kind, part in fitting.items() if part}
     if not prompts:
         raise ValueError(f"{source} has a context of {pair.context} tokens: none of our prompts leaves room for an answer.")
-    chats = chat_library(pair.verifier, template, wanted, work / "chats", seed, room=room)
+    chats = chat_library(pair.verifier, template, wanted if train else 0, work / "chats", seed, room=room)
     measured = measured_chats(pair, template, prompts, work / "measured.pt", room)
     learning, kept = chats.part([*range(HELD_OUT, len(chats))]), chats.part([*range(HELD_OUT)])
     if train:

