@@ -196,3 +196,14 @@ def test_the_recording_is_of_this_pair_and_that_engine_and_agrees_with_what_we_c
         if span != "0":
             now = run.own_acceptance(stories, record["draft"], runs, record["tokens"], int(span))
             assert max(abs(a - b) for a, b in zip(now, engine["acceptance"], strict=True)) <= run.TOLERANCE
+
+
+def test_the_recording_of_smollm2_is_of_the_eagle_drafter_that_ships_and_agrees_with_itself():
+    record = json.loads(files("specdec_utils").joinpath("pairs/smollm2/vllm.json").read_text("utf-8"))
+    assert record["agreed"] and record["draft"] == "eagle" and record["machine"]["vllm"] == ENGINES["vllm"]
+    assert record["machine"]["pair"] == "smollm2" and '"method": "eagle3"' in record["server"]
+    for span, engine in record["vllm"].items():
+        assert engine["texts"] == record["ours"][span]["texts"]
+        if span != "0":
+            ours = record["ours"][span]["acceptance"]
+            assert len(ours) == int(span) and max(abs(a - b) for a, b in zip(ours, engine["acceptance"], strict=True)) <= 0.05
