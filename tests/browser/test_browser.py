@@ -72,3 +72,26 @@ def test_branch_stepper_in_jupyterlab(page, lab_address, tmp_path):
     assert int(stopped) < frames
 
     lab.assert_no_errors(panel)
+
+
+def test_stored_twin_steps_in_a_trusted_notebook_that_was_not_run(page, lab_address):
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=30_000)
+    panel = lab.open_notebook(page, lab_address, NOTEBOOK)
+    page.evaluate(f"async () => {{{lab.READY} app.commands.execute('notebook:trust');}}")
+    page.locator(".jp-Dialog").get_by_role("button", name="Trust").click()
+    page.evaluate(f"async () => {{{lab.READY} await app.commands.execute('docmanager:save');}}")
+    panel = lab.open_notebook(page, lab_address, NOTEBOOK)
+    twin = panel.locator("[data-specdec]").first
+    twin.scroll_into_view_if_needed()
+    body = twin.locator(".specdec-frame")
+    seen = [body.inner_text()]
+    twin.get_by_role("button", name="Step", exact=True).click()
+    seen.append(body.inner_text())
+    page.keyboard.press("ArrowRight")
+    seen.append(body.inner_text())
+    assert len(set(seen)) == 3
+    page.keyboard.press("ArrowLeft")
+    assert body.inner_text() == seen[1]
+    assert "[1]:" in panel.locator(".jp-CodeCell .jp-InputPrompt").first.inner_text()  # as stored: nothing has run
