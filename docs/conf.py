@@ -1,11 +1,11 @@
 """Settings of Sphinx for the site; `python -m docs` starts it."""
 import sys
-import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-about = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+from docs.layout import ABOUT as about  # noqa: E402
+from docs.layout import BRANCH  # noqa: E402
 
 project = "Speculative decoding, step by step"
 author = about["authors"][0]["name"]
@@ -38,7 +38,7 @@ html_show_search_summary = False  # it would fetch pages, which a browser forbid
 pygments_style, pygments_dark_style = "a11y-high-contrast-light", "a11y-high-contrast-dark"
 html_theme_options = {
     "source_repository": about["urls"]["Repository"] + "/",
-    "source_branch": "main",
+    "source_branch": BRANCH,
     "top_of_page_buttons": [],
     "footer_icons": [],
 }

@@ -10,6 +10,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+ABOUT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+BRANCH = "main"
 TWIN = 'class="specdec-twin"'  # an output that works in the page, without a kernel
 LIVE = "application/vnd.jupyter.widget-view+json"  # a widget that needs a kernel: an empty box on a page
 FILES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "LICENSE-TEXT.md", "CITATION.cff")
@@ -103,10 +105,10 @@ def with_anchors(notebook: dict, wanted: set[str]) -> dict:
     return notebook | {"cells": cells}
 
 
-def place_of(link: str, root: Path, address: str) -> str:
-    """Where a link of a top-level page leads here: a file that the site does not have is shown by the repository at `address`."""
+def place_of(link: str, root: Path) -> str:
+    """Where a link of a top-level page leads here: a file that the site does not have is shown by the repository."""
     elsewhere = (root / link).exists() and link not in FILES and link.partition("/")[0] not in ("notebooks", "instructor")
-    return PLACES.get(link, f"{address}/blob/main/{link}" if elsewhere else link)
+    return PLACES.get(link, f"{ABOUT['urls']['Repository']}/blob/{BRANCH}/{link}" if elsewhere else link)
 
 
 def lay_out(source: Path, root: Path = ROOT) -> None:
@@ -115,9 +117,8 @@ def lay_out(source: Path, root: Path = ROOT) -> None:
     shutil.copytree(root / "notebooks" / "images", source / "notebooks" / "images")
     for name in FILES:
         shutil.copy(root / name, source)
-    address = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["urls"]["Repository"]
     for path in source.glob("*.md"):
-        path.write_text(re.sub(r"\]\(([\w./-]+)\)", lambda m: f"]({place_of(m[1], root, address)})", path.read_text("utf-8")), "utf-8")
+        path.write_text(re.sub(r"\]\(([\w./-]+)\)", lambda m: f"]({place_of(m[1], root)})", path.read_text("utf-8")), "utf-8")
 
     notebooks = {path.name: still(json.loads(path.read_text("utf-8"))) for path in (root / "notebooks").glob("[0-9][0-9]_*.ipynb")}
     for cell in notebooks[FIRST]["cells"]:  # the course's index is README.md in the repository and the home page here

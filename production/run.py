@@ -27,7 +27,7 @@ from pathlib import Path
 import torch
 
 from specdec_utils import Cfg, Generation, ModelPair, acceptance_by_position, export, generate, load_pair
-from specdec_utils.models.export import DRAFTS, served_name
+from specdec_utils.models.export import DRAFTS, served_name, vllm_settings
 from specdec_utils.run.machine import machine_facts, machine_line
 from specdec_utils.text.chat_prompts import CHAT_PROMPTS
 from specdec_utils.text.prompts import OPENINGS
@@ -206,14 +206,13 @@ def main() -> int:
     prompts = those_that_fit(pair, chats if pair.tokenizer.chat_template else [*OPENINGS], args.tokens + max(args.span))[:args.count]
     cfg, found, agreed = Cfg(max_new_tokens=args.tokens, topk_branch=1), {"ours": {}, "vllm": {}}, True
     with tempfile.TemporaryDirectory() as folder:
+        made = export(pair, Path(folder) / "export", "vllm", args.draft, args.span[-1])
+        alone, option, _ = made.command.partition(" --speculative-config ")
         for span in (0, *args.span):  # 0: no draft
-            if span:
-                cfg = replace(cfg, draft_span=span)
-            at = Path(folder) / str(span)
-            made = export(pair, at, "vllm", args.draft, cfg.draft_span)
-            command = made.command if span else made.command.partition(" --speculative-config")[0]
+            cfg = replace(cfg, draft_span=span or cfg.draft_span)
+            command = alone + option + shlex.quote(json.dumps(vllm_settings(made.draft, span))) if span else alone
             own = ours(pair, prompts, cfg, made.draft if span else None)
-            engine = served(python, command, at, pair, prompts, cfg, args.at_once, args.threads)
+            engine = served(python, command, Path(folder) / "export", pair, prompts, cfg, args.at_once, args.threads)
             lines, same = report(span, own, engine)
             print(f"+ {command}", *lines, sep="\n", flush=True)
             found["ours"][str(span)], found["vllm"][str(span)], agreed = own, engine, agreed and same

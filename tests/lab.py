@@ -126,6 +126,18 @@ def open_and_run_to(page, base: str, notebook: str, index: int):
     return panel
 
 
+def assert_it_steps(page, button, shown) -> None:
+    """A click on `button` and the right arrow key each change what `shown` says, and the left one goes back."""
+    seen = [shown.inner_text()]
+    button.click()
+    seen.append(shown.inner_text())
+    page.keyboard.press("ArrowRight")
+    seen.append(shown.inner_text())
+    assert len(set(seen)) == 3
+    page.keyboard.press("ArrowLeft")
+    assert shown.inner_text() == seen[1]
+
+
 def assert_no_errors(panel) -> None:
     errors = panel.locator(ERROR_OUTPUT)
     assert errors.count() == 0, errors.first.inner_text()

@@ -5,6 +5,12 @@ from .card import depths
 NAMES = {"story": "stories", "question": "questions", "summary": "summaries", "code": "code"}
 
 
+def shared(learnt: dict) -> str:
+    """How far what was learnt is apart from what is measured, as a sentence."""
+    which = f"Of these chats {learnt['shared']} have" if learnt["shared"] else "None of them has"
+    return f"{which} an answer that shares 16 tokens in a row with one that is measured here."
+
+
 def chat_card(m: dict) -> str:
     """The model card as Markdown, from the dictionary that `smollm2.measure_chats` and its caller put together."""
     learnt, held_out = m["learnt"], m["held_out"]
@@ -28,8 +34,8 @@ No data set: SmolLM2 wrote all {learnt['chats']} chats itself, in float32, as co
 its chat template's opening of a user's turn it went on from the first words of a question, a story, a summary or a request for
 code (`training/user_turns.py`; Magpie, Xu et al. 2024, arXiv 2406.08464), then it answered: {users / 1e3:.0f} thousand tokens as user, {greedy / 1e3:.0f}
 thousand as assistant greedily, {sampled / 1e3:.0f} thousand at temperature 0.7 or 1, behind {given / 1e3:.0f} thousand tokens of template. Three chats in
-four have the template's own system message, three in twenty a second question. No answer in them shares 16 tokens in a row with an
-answer that is measured here. The drafter's weights are under the project's licence.
+four have the template's own system message, three in twenty a second question. {shared(learnt)} The drafter's
+weights are under the project's licence.
 
 ## Recipe
 `python -m training smollm2`, seed {learnt['seed']}, {learnt['steps']} steps of about 2,200 tokens, against the model's whole distribution: what it
@@ -75,7 +81,7 @@ An eagle drafter (EAGLE-3, arXiv 2503.01840; `LlamaForCausalLMEagle3`) that read
 {', '.join(map(str, m['layers']))} and writes {m['pieces']} of its pieces; {m['parameters'] / 1e6:.2f} M parameters, {m['bytes'] / 1e6:.1f} MB in half precision.
 
 Trained in {learnt['steps']} steps, seed {learnt['seed']}, on {learnt['chats']} chats that the model wrote itself: {users} tokens as user, {greedy} as assistant
-greedily, {sampled} sampled. The recipe is that of the pair `smollm2`.
+greedily, {sampled} sampled. {shared(learnt)} The recipe is that of the pair `smollm2`.
 
 Greedy answers to {m['prompts']} prompts, in float32: by depth 1 to 6, a right path given, how often the drafter's first choice is the model's;
 and the tokens of a verifier pass with a chain of four.

@@ -67,8 +67,8 @@ def renew_chat_eagle(source: str, out: Path, work: Path, seed: int, train: bool 
     if type(pair.verifier) is not LlamaForCausalLM:
         raise ValueError(f"{source} is {type(pair.verifier).__name__}: a drafter is trained here for LlamaForCausalLM only.")
     template, room = template_of(pair), min(ROOM, pair.context)
-    chats = {kind: [[{"role": "user", "content": text}] for text in part] for kind, part in CHAT_PROMPTS.items()}
-    fitting = {kind: tuple(chat[0]["content"] for chat in those_that_fit(pair, part, LENGTH)) for kind, part in chats.items()}
+    asked = {kind: [[{"role": "user", "content": text}] for text in part] for kind, part in CHAT_PROMPTS.items()}
+    fitting = {kind: tuple(chat[0]["content"] for chat in those_that_fit(pair, part, LENGTH)) for kind, part in asked.items()}
     prompts = {kind: part for kind, part in fitting.items() if part}
     if not prompts:
         raise ValueError(f"{source} has a context of {pair.context} tokens: none of our prompts leaves room for an answer.")
@@ -77,11 +77,13 @@ def renew_chat_eagle(source: str, out: Path, work: Path, seed: int, train: bool 
     learning, kept = chats.part([*range(HELD_OUT, len(chats))]), chats.part([*range(HELD_OUT)])
     if train:
         texts = [ids[roles == GREEDY].tolist() for part in measured.values() for ids, roles in zip(part.ids, part.roles)]
-        learning = learning.without(texts) if len(learning.without(texts)) else learning  # a model may say the same to everybody
+        apart = learning.without(texts)
+        shared, learning = (0, apart) if len(apart) else (len(learning), learning)  # a model may say the same to everybody
         eagle, history = train_chat_eagle(pair.verifier, learning, steps, work, seed, **options)
         eagle.save_pretrained(out / "eagle")
         said = torch.cat([roles for roles in learning.roles]).bincount(minlength=4).tolist()
-        learnt = {"steps": steps, "seed": seed, "history": history, "chats": len(learning), "tokens_by_role": said}
+        learnt = {"steps": steps, "seed": seed, "history": history, "chats": len(learning), "shared": shared,
+                  "tokens_by_role": said}
     else:
         learnt = json.loads(record.read_text(encoding="utf-8"))["learnt"]
     shipped = ModelPair(None, pair.verifier, pair.tokenizer, name=source, eagle=EagleDrafter.from_pretrained(out / "eagle"))

@@ -37,12 +37,8 @@ def _(answer):
     return None
 
 
-def _rate(tokens: float, seconds: float) -> float:
-    return tokens / seconds
-
-
 def _best(shares: Sequence[float], seconds: Sequence[float], tokens) -> int:
-    return max(range(len(shares) + 1), key=lambda span: (_rate(tokens(shares, span), seconds[span]), -span))
+    return max(range(len(shares) + 1), key=lambda span: (tokens(shares, span) / seconds[span], -span))
 
 
 @exercise("15.best_span")

@@ -85,13 +85,5 @@ def test_stored_twin_steps_in_a_trusted_notebook_that_was_not_run(page, lab_addr
     panel = lab.open_notebook(page, lab_address, NOTEBOOK)
     twin = panel.locator("[data-specdec]").first
     twin.scroll_into_view_if_needed()
-    body = twin.locator(".specdec-frame")
-    seen = [body.inner_text()]
-    twin.get_by_role("button", name="Step", exact=True).click()
-    seen.append(body.inner_text())
-    page.keyboard.press("ArrowRight")
-    seen.append(body.inner_text())
-    assert len(set(seen)) == 3
-    page.keyboard.press("ArrowLeft")
-    assert body.inner_text() == seen[1]
+    lab.assert_it_steps(page, twin.get_by_role("button", name="Step", exact=True), twin.locator(".specdec-frame"))
     assert "[1]:" in panel.locator(".jp-CodeCell .jp-InputPrompt").first.inner_text()  # as stored: nothing has run

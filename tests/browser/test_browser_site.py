@@ -197,16 +197,8 @@ def test_search_finds_a_notebook_without_a_server(site, visit):
 
 def test_stepper_of_the_home_page_steps(site, visit):
     page = visit((site / "index.html").as_uri())
-    stepper = page.get_by_role("button", name="Step", exact=True).locator("xpath=ancestor::*[@data-specdec]")
-    headline = stepper.locator("b").first
-    seen = [headline.inner_text()]
-    page.get_by_role("button", name="Step", exact=True).click()
-    seen.append(headline.inner_text())
-    page.keyboard.press("ArrowRight")
-    seen.append(headline.inner_text())
-    assert len(set(seen)) == 3
-    page.keyboard.press("ArrowLeft")
-    assert headline.inner_text() == seen[1]
+    button = page.get_by_role("button", name="Step", exact=True)
+    lab.assert_it_steps(page, button, button.locator("xpath=ancestor::*[@data-specdec]").locator("b").first)
 
 
 def test_solutions_are_folded_and_open_by_keyboard(site, visit):

@@ -149,6 +149,7 @@ def test_pair_loads_by_its_hub_name_from_the_local_cache(saved_models, tmp_path)
 
 def test_drafter_that_ships_is_small_and_its_card_is_written_from_what_was_measured():
     folder = load.BUNDLED / "smollm2"
+    assert load.PAIRS["smollm2"].eagle == str(folder / "eagle")
     eagle = EagleDrafter.from_pretrained(folder / "eagle")
     assert (eagle.width, eagle.vocab_size, eagle.lm_head.out_features) == (576, 49152, 8192)
     assert (folder / "eagle" / "model.safetensors").stat().st_size < 20e6

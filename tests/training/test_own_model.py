@@ -51,7 +51,11 @@ def test_three_commands_train_measure_and_export(tiny, few, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     with torch.random.fork_rng():
         main([str(model), "--answers", "100", "--eagle-steps", "3"])
-    card = (tmp_path / "runs" / "model" / "MODEL_CARD.md").read_text("utf-8")
+    written, chats = (tmp_path / "runs" / "model" / "MODEL_CARD.md"), (tmp_path / "runs" / "model" / "chats")
+    card, files = written.read_text("utf-8"), sorted(chats.iterdir())
+    smollm2.renew_chat_eagle(str(model), written.parent, written.parent, 42, train=False, wanted=10_000)  # measured again
+    assert sorted(chats.iterdir()) == files and written.read_text("utf-8").partition("Greedy answers")[0] == card.partition("Greedy answers")[0]
+    assert "shares 16 tokens in a row with one that is measured" in card
     assert card.startswith("# Drafter for") and "| summaries |" in card and "| code |" not in card  # prompts that leave no room are left out
     name = f"runs/model/eagle,{model}"
     pair = load_pair(name, device="cpu")
