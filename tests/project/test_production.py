@@ -169,18 +169,19 @@ def test_the_whole_way_with_a_server_that_plays_vllm(run, counting, byte_tokeniz
     monkeypatch.setattr(run, "load_pair", lambda name, device: pair)
     monkeypatch.setattr(run, "OPENINGS", ["ab", "0123", "A"])
     record = tmp_path / "record.json"
-    monkeypatch.setattr(sys, "argv", ["run.py", "--environment", str(environment), "--count", "2", "--tokens", "8", "--span", "3", "--threads", "1",
+    monkeypatch.setattr(sys, "argv", ["run.py", "--environment", str(environment), "--count", "2", "--tokens", "8", "--span", "2", "3", "--threads", "1",
                                       "--at-once", "1", "2", "--record", str(record)])
     assert run.main() == 0
     out, kept = capsys.readouterr().out.splitlines(), json.loads(record.read_text("utf-8"))
-    assert out[1].startswith("greedy: 2 of 2 texts are ours") and out[3].startswith("3 tokens a draft: 2 of 2 texts are ours")
+    assert out[1].startswith("greedy: 2 of 2 texts are ours") and out[3].startswith("2 tokens a draft: 2 of 2 texts are ours")
     assert "--speculative-config" not in out[0] and "--speculative-config" in out[2] and out[-1].startswith("all agree: 2 prompts x 8 tokens")
-    for span in ("0", "3"):
+    assert '"num_speculative_tokens": 2}' in out[2] and '"num_speculative_tokens": 3}' in out[5]
+    for span in ("0", "2", "3"):
         assert kept["vllm"][span]["texts"] == kept["ours"][span]["texts"] == ["cdefghij", "456789:;"]
         assert list(kept["vllm"][span]["rates"]) == ["1", "2"]
     assert kept["vllm"]["3"]["acceptance"] == kept["ours"]["3"]["acceptance"] == [1, 1, 1] and "acceptance" not in kept["vllm"]["0"]
     assert kept["machine"]["vllm"] == "0.0.1" and str(tmp_path) not in json.dumps(kept)
-    assert kept["command"].startswith("python production/run.py --pair stories --draft drafter --span 3 --count 2 --tokens 8 --at-once 1 2")
+    assert kept["command"].startswith("python production/run.py --pair stories --draft drafter --span 2 3 --count 2 --tokens 8 --at-once 1 2")
     assert kept["server"].startswith("vllm serve model") and (kept["draft"], kept["agreed"]) == ("drafter", True)
 
 

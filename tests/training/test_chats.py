@@ -104,6 +104,14 @@ def test_given_prompts_are_all_answered_greedily_and_no_more(llama):
     assert all((roles == GREEDY).sum() <= 9 and not ((roles == USER) | (roles == SAMPLED)).any() for roles in chats.roles)
 
 
+@pytest.mark.parametrize("closing, ends", [(None, [END]), ([], [])], ids=["as a turn ends", "not at all"])
+def test_a_given_prompt_is_closed_as_the_template_closes_a_users_turn(closing, ends):
+    template = Letters()
+    template.closing = closing
+    _, prompt, answer = next(answers_to(template, ["ab"], 9))
+    assert prompt.given == template.ids("ab") + ends and answer.given == template.answer
+
+
 def test_library_is_kept_goes_on_from_its_files_and_leaves_out_what_is_measured(llama, tmp_path):
     options = dict(rows=4, layers=LAYERS, room=ROOM, draw=brief_chat)
     first = chat_library.chat_library(llama, Letters(), 500, tmp_path, 7, **options)
