@@ -79,9 +79,9 @@ def test_stored_twin_steps_in_a_trusted_notebook_that_was_not_run(page, lab_addr
 
     expect.set_options(timeout=30_000)
     panel = lab.open_notebook(page, lab_address, NOTEBOOK)
-    page.evaluate(f"async () => {{{lab.READY} app.commands.execute('notebook:trust');}}")
+    page.evaluate(f"async () => {{{lab.READY} app.commands.execute('notebook:trust').then(() => {{ window.trustedAndSaved = true; }});}}")
     page.locator(".jp-Dialog").get_by_role("button", name="Trust").click()
-    page.evaluate(f"async () => {{{lab.READY} await app.commands.execute('docmanager:save');}}")
+    page.wait_for_function("window.trustedAndSaved")  # a second save beside it may end in a question that nobody answers
     panel = lab.open_notebook(page, lab_address, NOTEBOOK)
     twin = panel.locator("[data-specdec]").first
     twin.scroll_into_view_if_needed()
