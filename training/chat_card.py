@@ -44,7 +44,8 @@ later ones (three deep, from the middle of the run on four, weights 0.9^j) after
 more and more total variation, at temperature 1 and at a half. Noise of 0.2 of their size on the states that it reads. Muon (0.02) on the layer's
 matrices, AdamW (0.001) on the norms, flat for 40 % of the run, then linear to 0.02 of it. The pieces are those that the model expects to write
 most often in these answers, by its own distributions; their rows of the output matrix are the model's own and were not trained.
-Float32 throughout; stored in half precision and measured as stored. {learnt.get('note', '')}
+Float32, its products by oneDNN, which may round factors to bfloat16 where the processor has that; stored in half precision and measured as
+stored. {learnt.get('note', '')}
 
 | step | share rejected (running) |
 |---|---|

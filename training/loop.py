@@ -1,5 +1,6 @@
 """One training loop for every model of the pair: Muon on the blocks' matrices, AdamW on the rest, resumable."""
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -53,6 +54,19 @@ def learning_rate_factor(step: int, steps: int, warmup: int = 50, flat: float = 
     return min(1.0, (steps - step) / (steps * (1 - flat)))
 
 
+@contextmanager
+def products_by_onednn() -> Iterator[None]:
+    """Let oneDNN multiply matrices in place of torch's BLAS, which leaves half of an AMD processor with AVX-512 idle. Where a processor
+    multiplies bfloat16, oneDNN may round the factors to that."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@products_by_onednn()
 def fit(model: torch.nn.Module, loss_of_step: Callable[[int], torch.Tensor], steps: int, checkpoint: Path, *,
         muon_lr: float, adam_lr: float, muon_steps: int = 5, factor: Callable[[int], float] | None = None,
         evaluate: Callable[[], float] | None = None, every: int = 200) -> list[dict]:

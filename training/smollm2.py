@@ -12,7 +12,7 @@ from specdec_utils.models.eagle import EagleDrafter
 from specdec_utils.models.load import load_pair
 from specdec_utils.models.pair import ModelPair
 from specdec_utils.run.packed import pack, unpack
-from specdec_utils.text.chat_prompts import CHAT_PROMPTS
+from specdec_utils.text.chat_prompts import CHAT_PROMPTS, as_chats
 from specdec_utils.text.config import Cfg
 from specdec_utils.text.tokens import those_that_fit
 
@@ -48,7 +48,7 @@ def measure_chats(pair: ModelPair, measured: dict[str, Chats], held_out: Chats, 
     c = cost(verifier, eagle, [ids.tolist() for part in measured.values() for ids in part.ids[:1]])
     pack(verifier)
     for kind, part in prompts.items():
-        texts[kind] = [generate(pair, [{"role": "user", "content": prompt}], CHAIN, "eagle") for prompt in part]
+        texts[kind] = [generate(pair, chat, CHAIN, "eagle") for chat in as_chats(part)]
     unpack(verifier)
     passes = {kind: sum(len(out.new_ids) for out in part) / sum(out.verifier_calls for out in part) for kind, part in texts.items()}
     parameters = sum(weight.numel() for weight in eagle.parameters())
@@ -67,8 +67,8 @@ def renew_chat_eagle(source: str, out: Path, work: Path, seed: int, train: bool 
     if type(pair.verifier) is not LlamaForCausalLM:
         raise ValueError(f"{source} is {type(pair.verifier).__name__}: a drafter is trained here for LlamaForCausalLM only.")
     template, room = template_of(pair), min(ROOM, pair.context)
-    asked = {kind: [[{"role": "user", "content": text}] for text in part] for kind, part in CHAT_PROMPTS.items()}
-    fitting = {kind: tuple(chat[0]["content"] for chat in those_that_fit(pair, part, LENGTH)) for kind, part in asked.items()}
+    fitting = {kind: tuple(chat[0]["content"] for chat in those_that_fit(pair, as_chats(part), LENGTH))
+               for kind, part in CHAT_PROMPTS.items()}
     prompts = {kind: part for kind, part in fitting.items() if part}
     if not prompts:
         raise ValueError(f"{source} has a context of {pair.context} tokens: none of our prompts leaves room for an answer.")

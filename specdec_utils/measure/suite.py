@@ -1,4 +1,5 @@
 """The course's benchmark: which arms run, what the cost model expects of each, what the run says in the end."""
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from ..text.tokens import encode_prompt
 from .benchmark import Comparison, Peer
 from .cost import predict
 from .peers import PEERS, peers_of
+from .ratios import per_prompt
 from .tune import GRIDS, Tuning, tune
 
 # label -> (method or peer, what differs from the common settings) of arms that have no grid in `tune.GRIDS`: nothing to choose,
@@ -62,9 +64,9 @@ def bench_arms(pair: ModelPair, tuning_prompts: Sequence, test_prompts: Sequence
     methods = bench_labels(pair, cfg, wanted, tuple(others or ()))
     if "auto" in methods.values():
         calibrate(pair, cfg, progress=progress)
-    both = set(tuning_prompts) & set(test_prompts)
+    both = {str(prompt) for prompt in tuning_prompts} & {str(prompt) for prompt in test_prompts}
     if both:
-        raise ValueError(f"{sorted(both)[0]!r} is a tuning prompt and a test prompt: settings must be chosen on other prompts.")
+        raise ValueError(f"{min(both)!r} is a tuning prompt and a test prompt: settings must be chosen on other prompts.")
     tuning = tune(pair, tuning_prompts, cfg, [label for label in methods if label in GRIDS], progress, others)
     own = {label: FIXED[label][1] if label in FIXED else tuning.chosen[label] for label in methods}
     return {label: (method, replace(cfg, **own[label])) for label, method in methods.items()}, tuning
@@ -103,6 +105,16 @@ def context_growth(pair: ModelPair, short: int = 50, long: int = 450, lean: bool
     cfg, text = Cfg(max_new_tokens=24, lean=lean), torch.tensor([[t for t in range(60) if t not in pair.eos_ids]])
     cost = measure_pass_times(pair, [text], cfg, [("greedy", cfg)] * 4, (short, long)).verifier["alone"]
     return cost(1, long) / cost(1, short)
+
+
+def kind_lines(table: Comparison, kinds: Sequence[str]) -> list[str]:
+    """By kind of prompt, `kinds` naming that of each: the median over its prompts of each arm's speed over greedy, the fastest first."""
+    base, lines = table.row("greedy").rates, []
+    for kind in dict.fromkeys(kinds):
+        speeds = {row.method: statistics.median(speed for speed, of in zip(per_prompt(row.rates, base), kinds, strict=True) if of == kind)
+                  for row in table.rows}
+        lines.append(f"{kind}: " + ", ".join(f"{label} {speeds[label]:.2f}" for label in sorted(speeds, key=speeds.get, reverse=True)))
+    return lines
 
 
 def ratio_lines(table: Comparison) -> list[str]:

@@ -8,21 +8,26 @@ from pathlib import Path
 import torch
 
 from ..measure.benchmark import Comparison, compare
-from ..measure.suite import bench_arms, bench_labels, bench_timer, context_growth, predictions, ratio_lines
+from ..measure.suite import bench_arms, bench_labels, bench_timer, context_growth, kind_lines, predictions, ratio_lines
 from ..measure.vllm import VllmPeer, vllm_peers_of
 from ..models.load import PAIRS, load_pair
+from ..models.pair import ModelPair
 from ..run.machine import machine_line
 from ..show.style import comparison_figure
+from ..text.chat_prompts import CHAT_PROMPTS, CHAT_TUNING, as_chats, in_turn
 from ..text.config import Cfg
 from ..text.prompts import OPENINGS, TUNING, read_prompts
+from ..text.tokens import Prompt, takes_chats
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m specdec_utils bench", description=__doc__.split(": ", 1)[1])
     parser.add_argument("--pair", help=f"one of {', '.join(PAIRS)}, or DRAFTER,VERIFIER (default: stories)")
-    parser.add_argument("--prompts", type=Path, metavar="FILE", help="one prompt a line (default: 32 openings of stories)")
-    parser.add_argument("--tune-on", type=Path, metavar="FILE", help="other prompts, on which settings are chosen (default: 6 openings)")
-    parser.add_argument("--count", type=int, default=len(OPENINGS), help="how many of the prompts (default: 32)")
+    parser.add_argument("--prompts", type=Path, metavar="FILE", help="one prompt a line, for a chat model a user's message "
+                        "(default: 32 openings of stories; for a chat model 24 messages of four kinds)")
+    parser.add_argument("--tune-on", type=Path, metavar="FILE", help="other prompts, on which settings are chosen (default: 6 openings or "
+                        "8 messages)")
+    parser.add_argument("--count", type=int, default=len(OPENINGS), help="how many of the prompts at most (default: 32)")
     parser.add_argument("--tokens", type=int, default=128, help="new tokens a run (default 128)")
     parser.add_argument("--methods", help="comma-separated labels, methods or peers (default: all)")
     parser.add_argument("--repeats", type=int, default=2, help="runs of each method on each prompt (default 2)")
@@ -42,6 +47,12 @@ def _check(args: argparse.Namespace) -> None:
             raise ValueError(f"{path} cannot be written: name a file in a folder that exists.")
 
 
+def _prompts(pair: ModelPair, file: Path | None, openings: tuple[str, ...], chats: dict[str, tuple[str, ...]]) -> list[Prompt]:
+    """Those in `file`, or ours; users' messages where the pair takes chats."""
+    texts = read_prompts(file) if file is not None else in_turn(chats) if takes_chats(pair) else openings
+    return as_chats(texts) if takes_chats(pair) else list(texts)
+
+
 def _settings_lines(table: Comparison) -> list[str]:
     """The settings of each arm, for the eye."""
     arms = {label: {name: value for name, value in arm.items() if name != "method"} for label, arm in table.settings["arms"].items()}
@@ -52,10 +63,10 @@ def main(argv: list[str]) -> int:
     """Parse `argv`, choose settings, run, print, write. Raises ValueError and the like for input that cannot be used."""
     args = _parser().parse_args(argv)
     _check(args)
-    prompts = (list(OPENINGS) if args.prompts is None else read_prompts(args.prompts))[:args.count]
-    tuning_prompts = list(TUNING) if args.tune_on is None else read_prompts(args.tune_on)
     torch.set_num_threads(args.threads)
     cfg, pair = Cfg(max_new_tokens=args.tokens), load_pair(args.pair)
+    prompts = _prompts(pair, args.prompts, OPENINGS, CHAT_PROMPTS)[:args.count]
+    tuning_prompts = _prompts(pair, args.tune_on, TUNING, CHAT_TUNING)
     wanted = None if args.methods is None else [name.strip() for name in args.methods.split(",")]
     bench_labels(pair, cfg, wanted, vllm_peers_of(pair) if args.vllm else ())
     with VllmPeer(args.vllm, pair) if args.vllm else nullcontext() as vllm:
@@ -69,6 +80,9 @@ def main(argv: list[str]) -> int:
     if pair.context >= 475:
         growth = {"lean": context_growth(pair), "transformers": context_growth(pair, lean=False)}
     print(table, "", *ratio_lines(table), sep="\n")
+    if takes_chats(pair) and args.prompts is None:
+        kinds = list(in_turn(CHAT_PROMPTS).values())[:len(prompts)]
+        print("\nby kind of prompt, x greedy, median over its prompts", *(f"  {line}" for line in kind_lines(table, kinds)), sep="\n")
     print(f"\nsettings, chosen on {tuning.prompts} other prompts on this machine where a method has any", *_settings_lines(table), sep="\n")
     print("\npredicted / measured speed over greedy, median over prompts with its 95 % interval")
     for label, (low, guess, high) in predicted.items():

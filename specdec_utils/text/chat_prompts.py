@@ -1,4 +1,5 @@
-"""Prompts of four kinds for chat models: what a drafter is measured on, none of them learnt from."""
+"""Prompts of four kinds for chat models: what drafters and methods are measured on, none of them learnt from; and others for tuning."""
+from collections.abc import Iterable
 
 CHAT_PROMPTS: dict[str, tuple[str, ...]] = {
     "story": (
@@ -45,3 +46,25 @@ CHAT_PROMPTS: dict[str, tuple[str, ...]] = {
         "Write a function in Python that merges two sorted lists into one.",
         "Show me a Python program that asks the user to guess a number between 1 and 100."),
 }
+CHAT_TUNING: dict[str, tuple[str, ...]] = {  # settings are chosen, and passes timed, on these
+    "story": ("Write a short story about a violin that nobody can play.", "Tell me a story about a rescue dog in her first winter."),
+    "question": ("How do tides work?", "What should I think about before I adopt a cat?"),
+    "summary": (
+        "Summarize the following text:\n\nThe school garden was planted in April by the fourth grade. Each pupil looks after one bed. "
+        "By June there were radishes, peas and the first strawberries, and the pupils sold them at the summer fair. With the money "
+        "they bought a rain barrel, so that the beds can be watered during the holidays.",
+        "What does this notice say, in short?\n\nThe lift in building C is out of order until Thursday. Please use the stairs or the lift "
+        "in building B, which can be reached through the corridor on the second floor. Deliveries are taken in at the back entrance. "
+        "We are sorry for the trouble and will let you know as soon as the repair is finished."),
+    "code": ("Write a Python function that reverses the words of a sentence.", "How do I sort a list of dictionaries in Python?"),
+}
+
+
+def as_chats(texts: Iterable[str]) -> list[list[dict[str, str]]]:
+    """Each of `texts` as a user's first message."""
+    return [[{"role": "user", "content": text}] for text in texts]
+
+
+def in_turn(prompts: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    """Prompt -> kind: the first of each kind, then the second of each."""
+    return {text: kind for one_of_each in zip(*prompts.values()) for kind, text in zip(prompts, one_of_each)}

@@ -7,9 +7,14 @@ from .sampling import last_token_logits
 Prompt = str | torch.Tensor | list[dict[str, str]]  # text, ids [1, T], or the messages of a chat
 
 
+def takes_chats(pair) -> bool:
+    """Has the pair's tokenizer a chat template?"""
+    return bool(pair.tokenizer is not None and pair.tokenizer.chat_template)
+
+
 def _encode_chat(pair, messages: list[dict[str, str]]) -> torch.Tensor:
     """Ids [1, T] of a chat in the tokenizer's template, with the opening of the reply behind it."""
-    if pair.tokenizer is None or not pair.tokenizer.chat_template:
+    if not takes_chats(pair):
         raise ValueError(f"Pair {pair.name!r} has no tokenizer with a chat template: give the prompt as text or as token ids.")
     if not messages:
         raise ValueError("The chat is empty: give at least one message of the user's.")

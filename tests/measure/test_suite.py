@@ -3,7 +3,7 @@ import torch
 
 from specdec_utils import Cfg, compare
 from specdec_utils.decode.passes import PassCost, PassTimes
-from specdec_utils.measure.suite import LABELS, bench_labels, bench_timer, context_growth, losers, predictions, ratio_lines
+from specdec_utils.measure.suite import LABELS, bench_labels, bench_timer, context_growth, kind_lines, losers, predictions, ratio_lines
 from specdec_utils.show.style import comparison_figure
 
 PROMPTS = [torch.tensor([[5]]), torch.tensor([[11, 12, 3]])]
@@ -25,6 +25,13 @@ def test_what_loses_is_named(table):
     assert "slower than greedy on this machine: lookup (0.80)" in ratio_lines(table)
     table.row("lookup").speedup = (1.0, 1.0, 1.0)
     assert "slower than greedy on this machine: none of our methods" in ratio_lines(table)
+
+
+def test_each_kind_of_prompt_has_a_winner_of_its_own(table):
+    table.row("tree").rates, table.row("lookup").rates = [90, 150], [120, 80]
+    assert kind_lines(table, ["summary", "story"]) == ["summary: lookup 1.20, greedy 1.00, tree 0.90, hf-greedy 0.50",
+                                                       "story: tree 1.50, greedy 1.00, lookup 0.80, hf-greedy 0.50"]
+    assert kind_lines(table, ["both", "both"]) == ["both: tree 1.20, greedy 1.00, lookup 1.00, hf-greedy 0.50"]
 
 
 def test_the_figure_names_the_machine_and_says_slower_in_words(table):

@@ -8,6 +8,7 @@ from specdec_utils import Cfg
 from specdec_utils.measure import benchmark
 from specdec_utils.measure.suite import LABELS, bench_arms
 from specdec_utils.measure.tune import GRIDS, ROUNDS, combinations, tune
+from specdec_utils.text.chat_prompts import CHAT_PROMPTS, CHAT_TUNING, as_chats, in_turn
 from specdec_utils.text.prompts import OPENINGS, TUNING
 
 PROMPTS = [torch.tensor([[5 + n, 3]]) for n in range(6)]
@@ -67,6 +68,16 @@ def test_tuning_never_sees_a_test_prompt(counting, runs):
 def test_a_prompt_on_both_sides_is_an_error(counting):
     with pytest.raises(ValueError, match="'again' is a tuning prompt and a test prompt"):
         bench_arms(counting(), ["one", "again"], ["again", "two"], Cfg(), ["lookup"])
+
+
+def test_a_chat_on_both_sides_is_an_error(counting):
+    with pytest.raises(ValueError, match="is a tuning prompt and a test prompt"):
+        bench_arms(counting(), as_chats(["one", "again"]), as_chats(["again", "two"]), Cfg(), ["lookup"])
+
+
+def test_the_messages_for_tuning_are_others_than_those_for_tests():
+    assert not in_turn(CHAT_TUNING).keys() & in_turn(CHAT_PROMPTS).keys()
+    assert len(in_turn(CHAT_TUNING)) >= ROUNDS[-1][0] and list(CHAT_TUNING) == list(CHAT_PROMPTS)
 
 
 def test_the_openings_for_tuning_are_others_than_those_for_tests():

@@ -5,7 +5,10 @@ import sys
 
 import pytest
 
+from specdec_utils import compare
 from specdec_utils.__main__ import main
+from specdec_utils.shell import bench
+from specdec_utils.text.chat_prompts import CHAT_PROMPTS
 
 
 @pytest.fixture
@@ -95,6 +98,20 @@ def test_bench_compares_methods_and_peers_and_writes_json_and_picture(pair, tmp_
     assert "over greedy with the same forward pass" in out and "over transformers prompt lookup at its best" in out
     assert "2 prompts x 4 tokens x 1 repeats on " in out and "1 thread, float32 on cpu; torch" in out
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_bench_asks_a_chat_model_our_messages_and_says_what_is_fastest_on_which_kind(counting, byte_tokenizer, monkeypatch, capsys):
+    monkeypatch.setattr(byte_tokenizer, "chat_template", "{% for message in messages %}{{ message['content'] }}?{% endfor %}")
+    pair, asked = counting(size=len(byte_tokenizer), context=1024, tokenizer=byte_tokenizer), []
+    monkeypatch.setattr(bench, "load_pair", lambda name: pair)
+    monkeypatch.setattr(bench, "compare", lambda pair, prompts, *rest: asked.extend(prompts) or compare(pair, prompts, *rest))
+    assert main(["bench", "--count", "6", "--tokens", "2", "--repeats", "1", "--methods", "lookup"]) == 0
+    assert asked == [[{"role": "user", "content": text}] for text in
+                     (*(part[0] for part in CHAT_PROMPTS.values()), CHAT_PROMPTS["story"][1], CHAT_PROMPTS["question"][1])]
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("by kind of prompt, x greedy, median over its prompts")
+    assert [line.split(":")[0].strip() for line in lines[at + 1:at + 5]] == list(CHAT_PROMPTS)
+    assert all("greedy 1.00" in line and "lookup " in line for line in lines[at + 1:at + 5])
 
 
 @pytest.mark.parametrize("arguments, message", [
