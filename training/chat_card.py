@@ -41,9 +41,9 @@ weights are under the project's licence.
 `python -m training smollm2`, seed {learnt['seed']}, {learnt['steps']} steps of about 2,200 tokens, against the model's whole distribution: what it
 gives to pieces that the drafter cannot write counts as rejected. The first unrolled step after every position that the model wrote, the
 later ones (three deep, from the middle of the run on four, weights 0.9^j) after positions of answers. KL, then from 30 % to 80 % of the run
-more and more total variation, at temperature 1 and at a half. Noise of 0.2 of their size on the states that it reads. Muon (0.02) on the layer's
+more and more total variation, at temperature 1 and at a half. Noise of 0.1 of their size on the states that it reads. Muon (0.02) on the layer's
 matrices, AdamW (0.001) on the norms, flat for 40 % of the run, then linear to 0.02 of it. The pieces are those that the model expects to write
-most often in these answers, by its own distributions; their rows of the output matrix are the model's own and were not trained.
+most often in the answers of up to 2,000 of these chats, by its own distributions; their rows of the output matrix are the model's own and were not trained.
 Float32, its products by oneDNN, which may round factors to bfloat16 where the processor has that; stored in half precision and measured as
 stored. {learnt.get('note', '')}
 

@@ -16,7 +16,8 @@ from .loop import fit
 
 INNER = 1024
 PIECES = 8192
-NOISE = 0.2
+COUNTED = 2000  # chats whose distributions tell which pieces those are
+NOISE = 0.1
 START = 0.1  # size of the states that the layer begins with: what it adds itself outweighs them after a few steps
 TOKENS = 2200  # of a training step, padding included
 STAGE = Stage(1000, ("chats",), depths=(3, 4), decay=0.9, kept=0.4, rate=1.0, flat=0.4, last=0.02, mixed=(0.3, 0.8))
@@ -70,7 +71,7 @@ def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folde
     layers = layers or layers_of(verifier)
     stage, width = replace(stage, steps=steps), verifier.config.hidden_size
     embeddings, matrix = (part.weight.detach() for part in (verifier.get_input_embeddings(), verifier.get_output_embeddings()))
-    draft_ids = expected_pieces(chats, matrix, pieces)
+    draft_ids = expected_pieces(chats.part([*range(min(len(chats), COUNTED))]), matrix, pieces)
     matrix = matrix[draft_ids]
     sample = torch.cat([states[1:] for states in chats.states[:64]])[:, :len(layers) * width].float()
     scales = sample.unflatten(-1, (len(layers), width)).square().mean((0, 2)).rsqrt().repeat_interleave(width)

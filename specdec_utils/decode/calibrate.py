@@ -9,9 +9,10 @@ from tqdm.auto import tqdm
 
 from ..models.pair import ModelPair
 from ..run.machine import machine_facts
+from ..text.chat_prompts import CHAT_TUNING, as_chats
 from ..text.config import Cfg
 from ..text.prompts import TUNING
-from ..text.tokens import encode_prompt
+from ..text.tokens import encode_prompt, takes_chats
 from .methods import methods_of
 from .pass_times import PassTimer, TimedRun
 from .passes import PassTimes, remember_times
@@ -28,9 +29,10 @@ PATIENCE = 30.0  # seconds: where measuring took longer than this, it is not don
 def calibrate(pair: ModelPair, cfg: Cfg | None = None, file: str | Path | None = None, progress: bool = True) -> PassTimes:
     """Measure what every kind of pass takes here, with as many threads as torch has now, and how often what is drafted is kept.
 
-    Takes some ten seconds: short runs of every cached method that `pair` can serve, on openings of stories (without a tokenizer, on tokens
-    at random). The result is kept for this process, for method "auto". With `file`, it is also kept there, and read from there
-    if it was measured on this machine, with these versions, threads and this pair: otherwise measured anew and written.
+    Takes some ten seconds: short runs of every cached method that `pair` can serve, on openings of stories, for a chat model on
+    messages of four kinds (without a tokenizer, on tokens at random). The result is kept for this process, for method "auto". With
+    `file`, it is also kept there, and read from there if it was measured on this machine, with these versions, threads and this pair:
+    otherwise measured anew and written.
     Where something else kept the machine busy (`PassTimes.unrest` above 1.5), it measures once more, unless that took very
     long, and takes the calmer of the two; a result above 1.5 goes into no file. progress: show a bar.
     Raises ValueError, one sentence, for a file that cannot be written or holds something else.
@@ -54,7 +56,8 @@ def _measure(pair: ModelPair, cfg: Cfg, progress: bool) -> PassTimes:
     arms = [(method, replace(cfg, topk_branch=k, draft_span=span, lookup_first=first))
             for method in methods_of(pair, cfg) for k, span, first in SHAPES.get(method, ())]
     random = torch.Generator().manual_seed(cfg.seed)
-    texts = TUNING[:3] if pair.tokenizer else [torch.randint(pair.vocab_size, (1, 8), generator=random) for _ in range(3)]
+    chats = as_chats(part[0] for part in CHAT_TUNING.values()) if takes_chats(pair) else None
+    texts = chats or TUNING[:3] if pair.tokenizer else [torch.randint(pair.vocab_size, (1, 8), generator=random) for _ in range(3)]
     *texts, last = [encode_prompt(pair, text) for text in texts]
     long = TimedRun(pair, last[0].tolist(), replace(cfg, max_new_tokens=min(LONG, max(1, pair.context // 2))), "greedy")
     long.write(LONG)

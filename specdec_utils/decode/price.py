@@ -55,14 +55,18 @@ class Trust:
     def __init__(self, counts: dict[str, list[list[float]]] | None = None):
         empty = [[0, 0] for _ in CENTRES]
         self.counts = {rank: [_at_most(entry) for entry in (counts or {}).get(rank, empty)] for rank in ("first", "other")}
+        kept, judged = (sum(column) for column in zip(*(counts or {}).get("first", empty)))
+        weight = sum(entry[1] for entry in self.counts["first"])
+        self.first = [weight * kept / max(1.0, judged), weight]  # kept and judged in all bins, each as often as it came
         self._tables: dict[str, list[float]] = {}
 
     def add(self, prob: float, first: bool, kept: bool) -> None:
         """Count a token that was judged."""
         rank = "first" if first else "other"
         entry = self.counts[rank][bisect.bisect(EDGES, prob)]
-        entry[0] += kept
-        entry[1] += 1
+        for counted in (entry, self.first) if first else (entry,):
+            counted[0] += kept
+            counted[1] += 1
         self._tables.pop(rank, None)
 
     def judge(self, tree: TokenTree, sure: Sequence[float], path: Sequence[int]) -> None:
@@ -86,8 +90,7 @@ class Trust:
     @property
     def usual(self) -> float:
         """The share of first children that were kept, whatever the drafter said of them; one half as long as none was judged."""
-        kept, judged = (sum(column) for column in zip(*self.counts["first"]))
-        return (0.5 * BELIEF + kept) / (BELIEF + judged)
+        return (0.5 * BELIEF + self.first[0]) / (BELIEF + self.first[1])
 
 
 METHOD = {"drafter": "tree", "none": "greedy"}  # way of drafting -> the method whose steps were timed, where it has another name

@@ -82,6 +82,14 @@ def test_trust_goes_on_from_counts_without_touching_them_and_a_run_soon_outweigh
     assert later(0.99) > 0.85 and before(0.99) < 0.51
 
 
+def test_what_is_usual_before_a_run_is_the_share_of_all_that_was_counted_and_not_the_mean_of_the_bins():
+    before = Trust()
+    for number in range(1000):
+        before.add(0.99, True, number < 900)  # sure and nearly always right, and so it mostly was;
+        before.add(0.15, True, False) if number < 20 else None  # now and then it was not
+    assert Trust(before.counts).usual == pytest.approx(900 / 1020, abs=0.05)
+
+
 def test_only_tokens_whose_parent_was_kept_are_judged():
     """The tree: a with children b and c, b with a child d; a and c were kept."""
     tree = TokenTree()

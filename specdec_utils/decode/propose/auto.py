@@ -23,6 +23,7 @@ PARTS: dict[str, type[Drafter]] = {"eagle": Eagle, "drafter": SmallModel, "heads
 MOST = 16  # levels of a draft where nobody has set a limit
 NODES = 12  # prefixes that heads are asked for; those that do not pay are dropped again
 FORGET = 0.95  # of the tokens and seconds so far, what still counts a step later
+SPREAD = 16  # steps that a drafter's first reading of the prompt is reckoned to serve, or as many as tokens may still be written
 BEFORE = 8.0  # steps that the speed to be expected counts for in the speed so far
 
 
@@ -100,13 +101,17 @@ class Auto(Drafter):
         before = BEFORE * none  # seconds
         return max(1 / none, (before * self._rate + self.written) / (before + self.spent))
 
-    def _start(self, way: str, ids: list[int]) -> float:
-        """Seconds of a draft's first pass after `ids`, with all that its model has not read yet."""
-        models = self.parts[way].models if way in self.parts else []
+    def _start(self, way: str, ids: list[int], spread: bool = False) -> float:
+        """Seconds of a draft's first pass after `ids`, with all that its model has not read yet; `spread`: where that is the prompt, only
+        the share of this step in reading it, which the steps to come are served by as well."""
+        models, usual = self.parts[way].models if way in self.parts else [], self.seconds[way].start()
         if not models:
-            return self.seconds[way].start()
+            return usual
         length = models[0].length
-        return self.seconds[way].start(len(ids) - (way == "eagle") - length, fresh=length == 0)
+        whole = self.seconds[way].start(len(ids) - (way == "eagle") - length, fresh=length == 0)
+        if length == 0 and spread and whole > usual:
+            return usual + (whole - usual) / min(SPREAD, max(1, self.capacity - self.most - len(ids)))
+        return whole
 
     def _offers(self, ids: list[int], span: int, rate: float) -> dict[str, Offer]:
         """What each way that can draft after `ids` offers, and "none"."""
@@ -122,7 +127,7 @@ class Auto(Drafter):
             self._after, self._sure = after, [sureness(size + depth) for depth in range(min(span, len(ids) - after))]
             kept["lookup"] = [self.trust["lookup"](sure) for sure in self._sure]
         for way, chances in kept.items():
-            offers[way] = Offer(*best_chain(chances, self.seconds[way], self._start(way, ids), rate))
+            offers[way] = Offer(*best_chain(chances, self.seconds[way], self._start(way, ids, spread=True), rate))
         return offers
 
     def propose(self, ids: list[int], span: int) -> TokenTree:

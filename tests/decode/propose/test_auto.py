@@ -64,6 +64,15 @@ def test_a_drafter_that_is_always_wrong_is_soon_left_alone(counting):
     assert len(run.steps[2].tree) > 0 and ways(run)["eagle"] < 20
 
 
+def test_a_long_prompt_is_read_for_the_drafts_of_many_steps_and_not_for_a_few(counting):
+    """Reading 121 tokens takes the eagle drafter longer than the verifier takes for one: no single step earns that, a run does."""
+    pair = run_on(counting(eagle=True, context=256), CFG, "eagle")
+    even = 2 * torch.randint(14, (1, 120), generator=torch.Generator().manual_seed(0))  # nothing for a look-up: the verifier counts
+    prompt = torch.cat([even, torch.tensor([[28]])], dim=1)
+    taken = {tokens: ways(generate(pair, prompt, replace(CFG, max_new_tokens=tokens), "auto")) for tokens in (3, 24)}
+    assert taken[3] == {"none": 3} and set(taken[24]) == {"none", "eagle"} and taken[24]["none"] == 1
+
+
 def test_a_drafter_that_is_always_right_drafts_further_and_further(counting):
     """Although, before this run, half of what it drafted was rejected."""
     pair, half = counting(eagle=True, context=256, size=250), [[50, 100]] * len(CENTRES)
