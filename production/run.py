@@ -29,9 +29,9 @@ import torch
 from specdec_utils import Cfg, Generation, ModelPair, acceptance_by_position, export, generate, load_pair
 from specdec_utils.models.export import DRAFTS, served_name, vllm_settings
 from specdec_utils.run.machine import machine_facts, machine_line
-from specdec_utils.text.chat_prompts import CHAT_PROMPTS, as_chats, in_turn
-from specdec_utils.text.prompts import OPENINGS
-from specdec_utils.text.tokens import takes_chats, those_that_fit
+from specdec_utils.text.chat_prompts import CHAT_PROMPTS
+from specdec_utils.text.prompts import OPENINGS, prompts_for
+from specdec_utils.text.tokens import those_that_fit
 
 HERE = Path(__file__).parent
 METHODS = {"eagle": "eagle", "drafter": "tree", "lookup": "lookup"}  # the export's way of drafting -> our method
@@ -202,8 +202,8 @@ def main() -> int:
     python = make_environment(args.environment.absolute())
     torch.set_num_threads(args.threads)
     pair = load_pair(args.pair, device="cpu")
-    asked = as_chats(in_turn(CHAT_PROMPTS)) if takes_chats(pair) else [*OPENINGS]
-    prompts = those_that_fit(pair, asked, args.tokens + max(args.span))[:args.count]
+    room = args.tokens + max(args.span)
+    prompts = those_that_fit(pair, prompts_for(pair, OPENINGS, CHAT_PROMPTS, room), room)[:args.count]
     cfg, found, agreed = Cfg(max_new_tokens=args.tokens, topk_branch=1), {"ours": {}, "vllm": {}}, True
     with tempfile.TemporaryDirectory() as folder:
         made = export(pair, Path(folder) / "export", "vllm", args.draft, args.span[-1])

@@ -9,10 +9,10 @@ from tqdm.auto import tqdm
 
 from ..models.pair import ModelPair
 from ..run.machine import machine_facts
-from ..text.chat_prompts import CHAT_TUNING, as_chats
+from ..text.chat_prompts import CHAT_TUNING
 from ..text.config import Cfg
-from ..text.prompts import TUNING
-from ..text.tokens import encode_prompt, takes_chats
+from ..text.prompts import TUNING, prompts_for
+from ..text.tokens import encode_prompt
 from .methods import methods_of
 from .pass_times import PassTimer, TimedRun
 from .passes import PassTimes, remember_times
@@ -56,8 +56,8 @@ def _measure(pair: ModelPair, cfg: Cfg, progress: bool) -> PassTimes:
     arms = [(method, replace(cfg, topk_branch=k, draft_span=span, lookup_first=first))
             for method in methods_of(pair, cfg) for k, span, first in SHAPES.get(method, ())]
     random = torch.Generator().manual_seed(cfg.seed)
-    chats = as_chats(part[0] for part in CHAT_TUNING.values()) if takes_chats(pair) else None
-    texts = chats or TUNING[:3] if pair.tokenizer else [torch.randint(pair.vocab_size, (1, 8), generator=random) for _ in range(3)]
+    texts = (prompts_for(pair, TUNING[:3], CHAT_TUNING, TOKENS)[:len(CHAT_TUNING)] if pair.tokenizer
+             else [torch.randint(pair.vocab_size, (1, 8), generator=random) for _ in range(3)])
     *texts, last = [encode_prompt(pair, text) for text in texts]
     long = TimedRun(pair, last[0].tolist(), replace(cfg, max_new_tokens=min(LONG, max(1, pair.context // 2))), "greedy")
     long.write(LONG)

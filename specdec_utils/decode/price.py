@@ -49,7 +49,8 @@ class Trust:
     the first child of a node and its siblings. Counted over all that was judged, never falling with the probability.
 
     counts: {"first": [[kept, judged] for each bin], "other": ...}, here at most `MEMORY` of them in a bin, so that a run is soon
-    believed more than others before it. To these come `BELIEF` tokens a bin that were kept as often as the drafter says.
+    believed more than others before it. first: [kept, judged] of all first children. To the counts come `BELIEF` tokens a bin that
+    were kept as often as the drafter says.
     """
 
     def __init__(self, counts: dict[str, list[list[float]]] | None = None):

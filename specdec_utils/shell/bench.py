@@ -16,7 +16,7 @@ from ..run.machine import machine_line
 from ..show.style import comparison_figure
 from ..text.chat_prompts import CHAT_PROMPTS, CHAT_TUNING, as_chats, in_turn
 from ..text.config import Cfg
-from ..text.prompts import OPENINGS, TUNING, read_prompts
+from ..text.prompts import OPENINGS, TUNING, prompts_for, read_prompts
 from ..text.tokens import Prompt, takes_chats
 
 
@@ -47,10 +47,12 @@ def _check(args: argparse.Namespace) -> None:
             raise ValueError(f"{path} cannot be written: name a file in a folder that exists.")
 
 
-def _prompts(pair: ModelPair, file: Path | None, openings: tuple[str, ...], chats: dict[str, tuple[str, ...]]) -> list[Prompt]:
-    """Those in `file`, or ours; users' messages where the pair takes chats."""
-    texts = read_prompts(file) if file is not None else in_turn(chats) if takes_chats(pair) else openings
-    return as_chats(texts) if takes_chats(pair) else list(texts)
+def _prompts(pair: ModelPair, file: Path | None, openings: tuple[str, ...], chats: dict[str, tuple[str, ...]], tokens: int) -> list[Prompt]:
+    """Those in `file`, for a model that takes chats users' messages; or ours."""
+    if file is None:
+        return prompts_for(pair, openings, chats, tokens)
+    texts = read_prompts(file)
+    return as_chats(texts) if takes_chats(pair) else texts
 
 
 def _settings_lines(table: Comparison) -> list[str]:
@@ -65,8 +67,8 @@ def main(argv: list[str]) -> int:
     _check(args)
     torch.set_num_threads(args.threads)
     cfg, pair = Cfg(max_new_tokens=args.tokens), load_pair(args.pair)
-    prompts = _prompts(pair, args.prompts, OPENINGS, CHAT_PROMPTS)[:args.count]
-    tuning_prompts = _prompts(pair, args.tune_on, TUNING, CHAT_TUNING)
+    prompts = _prompts(pair, args.prompts, OPENINGS, CHAT_PROMPTS, args.tokens)[:args.count]
+    tuning_prompts = _prompts(pair, args.tune_on, TUNING, CHAT_TUNING, args.tokens)
     wanted = None if args.methods is None else [name.strip() for name in args.methods.split(",")]
     bench_labels(pair, cfg, wanted, vllm_peers_of(pair) if args.vllm else ())
     with VllmPeer(args.vllm, pair) if args.vllm else nullcontext() as vllm:
@@ -80,8 +82,8 @@ def main(argv: list[str]) -> int:
     if pair.context >= 475:
         growth = {"lean": context_growth(pair), "transformers": context_growth(pair, lean=False)}
     print(table, "", *ratio_lines(table), sep="\n")
-    if takes_chats(pair) and args.prompts is None:
-        kinds = list(in_turn(CHAT_PROMPTS).values())[:len(prompts)]
+    if args.prompts is None and not isinstance(prompts[0], str):
+        kinds = [in_turn(CHAT_PROMPTS)[message["content"]] for message, in prompts]
         print("\nby kind of prompt, x greedy, median over its prompts", *(f"  {line}" for line in kind_lines(table, kinds)), sep="\n")
     print(f"\nsettings, chosen on {tuning.prompts} other prompts on this machine where a method has any", *_settings_lines(table), sep="\n")
     print("\npredicted / measured speed over greedy, median over prompts with its 95 % interval")

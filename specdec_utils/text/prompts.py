@@ -1,6 +1,9 @@
 """Openings of small stories: what the benchmark continues, and others on which it first chooses settings."""
 from pathlib import Path
 
+from .chat_prompts import as_chats, in_turn
+from .tokens import Prompt, takes_chats, those_that_fit
+
 OPENINGS = (  # test prompts: speeds are measured on these
     "Once upon a time there was a little girl who", "Tom had a big red ball.", "One day, a small dog",
     "Anna and her mom went to the beach.", "The little bird could not fly.", "Sam found a shiny key in the grass.",
@@ -18,6 +21,13 @@ TUNING = (  # settings are chosen, and passes timed, on these
     "A little mouse lived under the kitchen floor.", "Emma planted a seed in a pot.", "The boy and his uncle went fishing.",
     "On a windy hill there stood a house", "Lily wanted to learn how to swim.", "A young fox saw the snow for the first time.",
 )
+
+
+def prompts_for(pair, openings: tuple[str, ...], chats: dict[str, tuple[str, ...]], tokens: int) -> list[Prompt]:
+    """What to ask `pair`: `openings`; a model that takes chats those of `chats` that leave room for `tokens`, the kinds in turn, unless
+    they are fewer than the kinds."""
+    fitting = those_that_fit(pair, as_chats(in_turn(chats)), tokens) if takes_chats(pair) else []
+    return fitting if len(fitting) >= len(chats) else [*openings]
 
 
 def read_prompts(path: Path) -> list[str]:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from specdec_utils import compare
+from specdec_utils import calibrate, compare
 from specdec_utils.__main__ import main
 from specdec_utils.shell import bench
 from specdec_utils.text.chat_prompts import CHAT_PROMPTS
@@ -112,6 +112,15 @@ def test_bench_asks_a_chat_model_our_messages_and_says_what_is_fastest_on_which_
     at = lines.index("by kind of prompt, x greedy, median over its prompts")
     assert [line.split(":")[0].strip() for line in lines[at + 1:at + 5]] == list(CHAT_PROMPTS)
     assert all("greedy 1.00" in line and "lookup " in line for line in lines[at + 1:at + 5])
+
+
+def test_a_chat_model_with_too_small_a_context_for_our_messages_is_measured_on_openings(counting, byte_tokenizer, monkeypatch, capsys):
+    monkeypatch.setattr(byte_tokenizer, "chat_template", "{% for message in messages %}{{ message['content'] }}?{% endfor %}")
+    pair = counting(size=len(byte_tokenizer), context=50, tokenizer=byte_tokenizer, eagle=True)
+    monkeypatch.setattr(bench, "load_pair", lambda name: pair)
+    assert main(["bench", "--count", "2", "--tokens", "2", "--repeats", "1", "--methods", "lookup"]) == 0
+    assert "by kind of prompt" not in capsys.readouterr().out
+    assert calibrate(pair, progress=False).judged["eagle"]
 
 
 @pytest.mark.parametrize("arguments, message", [

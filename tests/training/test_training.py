@@ -17,6 +17,7 @@ from training.eagle_texts import TEXTS, Texts, brief_openings, feature_library, 
 from training.evaluate import repeated_sentence
 from training.heads import head_accuracy, train_heads
 from training.library import verifier_library, write_text
+from training.loop import products_by_onednn
 from training.verifier import new_model
 
 EOS = 0
@@ -246,3 +247,11 @@ def test_command_trains_the_eagle_drafter_alone_resumes_and_writes_its_part_of_t
     card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert f"c = **{eagle['c']:.3f}** of a verifier step" in card and "Eagle drafter: 6 steps" in card
     assert torch.get_num_threads() == threads
+
+
+def test_training_leaves_the_precision_of_products_as_it_found_it():
+    before = torch.get_float32_matmul_precision()
+    with pytest.raises(KeyError), products_by_onednn():
+        assert torch.get_float32_matmul_precision() == "medium"
+        raise KeyError
+    assert torch.get_float32_matmul_precision() == before
