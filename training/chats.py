@@ -5,12 +5,16 @@ the first words on that are given here so that all kinds of prompts occur; then 
 batch that ends its chat begins the next one.
 """
 import random
+import statistics
+import timeit
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from jinja2 import TemplateError
+from torch import nn
 from transformers import LlamaForCausalLM
 
 from specdec_utils.models.pair import ModelPair
@@ -165,28 +169,43 @@ class Row:
                 "states": torch.stack(self.states), "logs": torch.stack(self.logs)}
 
 
-class BatchedLlama:
-    """One token at a time for every row of a batch, each row at its own position: a Llama's own weights, packed where they can be."""
+def product(*layers: nn.Linear, rows: int, dtype: torch.dtype) -> Callable[[torch.Tensor], torch.Tensor]:
+    """`layers` side by side as one map of float32 [rows, in] to float32, multiplied in `dtype`, packed where that can be."""
+    weight = torch.cat([layer.weight.detach() for layer in layers]).to(dtype)
+    if why_not_packed(dtype):
+        return lambda x: F.linear(x.to(dtype), weight).float()
+    packed = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+    return lambda x: torch.ops.mkldnn._linear_pointwise(x.to(dtype), packed, None, "none", [], "").float()
 
-    def __init__(self, model: LlamaForCausalLM, rows: int, capacity: int):
+
+def faster_dtype(model: LlamaForCausalLM, rows: int) -> torch.dtype:
+    """float32 or bfloat16, in which this machine is the faster to multiply `rows` tokens by a matrix of `model`: by the clock, since
+    many processors have bfloat16 and take longer with it."""
+    layer, seconds = model.model.layers[0].mlp.up_proj, {}
+    x = torch.randn(rows, layer.in_features)
+    with torch.inference_mode():
+        for dtype in (torch.float32, torch.bfloat16):
+            multiplied = partial(product(layer, rows=rows, dtype=dtype), x)
+            seconds[dtype] = statistics.median(timeit.repeat(multiplied, number=5, repeat=7))
+    return min(seconds, key=seconds.get)
+
+
+class BatchedLlama:
+    """One token at a time for every row of a batch, each row at its own position: a Llama's own weights, packed where they can be, its
+    products in `dtype`, all else in float32."""
+
+    def __init__(self, model: LlamaForCausalLM, rows: int, capacity: int, dtype: torch.dtype = torch.float32):
         config, self.tokens, self.norm = model.config, model.model.embed_tokens.weight.detach(), model.model.norm
         self.shared, self.size = config.num_key_value_heads, config.head_dim
         angles = torch.outer(torch.arange(capacity, dtype=torch.float32), model.model.rotary_emb.inv_freq.float())
         self.cos, self.sin = torch.cat([angles, angles], dim=-1).cos(), torch.cat([-angles, angles], dim=-1).sin()
         self.keys, self.values = (torch.zeros(len(model.model.layers), rows, self.shared, capacity, self.size) for _ in range(2))
-        self.layers = [(b.input_layernorm, self._map(b.self_attn.q_proj, b.self_attn.k_proj, b.self_attn.v_proj, rows=rows),
-                        self._map(b.self_attn.o_proj, rows=rows), b.post_attention_layernorm,
-                        self._map(b.mlp.gate_proj, b.mlp.up_proj, rows=rows), self._map(b.mlp.down_proj, rows=rows))
+        products = partial(product, rows=rows, dtype=dtype)
+        self.layers = [(b.input_layernorm, products(b.self_attn.q_proj, b.self_attn.k_proj, b.self_attn.v_proj),
+                        products(b.self_attn.o_proj), b.post_attention_layernorm,
+                        products(b.mlp.gate_proj, b.mlp.up_proj), products(b.mlp.down_proj))
                        for b in model.model.layers]
-        self.out = self._map(model.lm_head, rows=rows)
-
-    @staticmethod
-    def _map(*layers, rows: int):
-        weight = torch.cat([layer.weight.detach() for layer in layers])
-        if why_not_packed(weight.dtype):
-            return lambda x: F.linear(x, weight)
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
-        return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
+        self.out = products(model.lm_head)
 
     @torch.inference_mode()
     def feed(self, tokens: torch.Tensor, positions: torch.Tensor, layers: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -227,12 +246,14 @@ def answers_to(template: ChatTemplate, prompts: Iterable[str], most: int) -> Ite
 
 
 def write_chats(model: LlamaForCausalLM, template: ChatTemplate, wanted: Iterator[list[Turn]], seed: int, rows: int = 32,
-                layers: tuple[int, ...] | None = None, room: int = ROOM) -> Iterator[dict[str, torch.Tensor]]:
+                layers: tuple[int, ...] | None = None, room: int = ROOM,
+                dtype: torch.dtype = torch.float32) -> Iterator[dict[str, torch.Tensor]]:
     """The chats of `wanted` in the order in which they are finished; each of T tokens as `ids` and `roles` [T], `states` [T, ...] of
     `layers` (default: `layers_of`) in float16 (see `BatchedLlama.feed`) and `logs` [T], the logarithm of what exp(logits) sum to over
-    the whole vocabulary. A chat ends after `room` tokens at the latest; `seed` is that of the tokens drawn."""
+    the whole vocabulary. A chat ends after `room` tokens at the latest; `seed` is that of the tokens drawn,
+    `dtype` that of the model's products."""
     layers, generator = layers or layers_of(model), torch.Generator().manual_seed(seed)
-    batched, begun = BatchedLlama(model, rows, room), {}
+    batched, begun = BatchedLlama(model, rows, room, dtype), {}
 
     def next_row(b: int) -> Row | None:
         turns = next(wanted, None)

@@ -1,6 +1,7 @@
 """How a chat model's eagle drafter is made: chats that it writes itself, and training on their answers, on a Llama that is tiny."""
 import json
 import random
+import time
 from dataclasses import replace
 
 import pytest
@@ -9,10 +10,11 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from specdec_utils.models.pair import ModelPair
 from training import chat_library, smollm2
+from training import chats as chats_of_a_model
 from training.__main__ import main
 from training.chat_eagle import acceptance_on_chats, drafts_of, expected_pieces, plan, train_chat_eagle
 from training.chat_library import Chats
-from training.chats import GIVEN, GREEDY, SAMPLED, USER, ChatTemplate, Turn, answers_to, chat, endless, write_chats
+from training.chats import GIVEN, GREEDY, SAMPLED, USER, ChatTemplate, Turn, answers_to, chat, endless, faster_dtype, product, write_chats
 from training.eagle import HeadLoss
 from training.eagle_measures import acceptance_by_depth
 from training.loop import Muon
@@ -93,6 +95,21 @@ def test_a_chat_does_not_depend_on_the_rows_beside_it(llama):
     assert len(both) >= 20
     for ids in both:
         torch.testing.assert_close(found[0][ids], found[1][ids], atol=1e-2, rtol=1e-2)
+
+
+@pytest.mark.parametrize("slow, taken", [(torch.float32, torch.bfloat16), (torch.bfloat16, torch.float32)], ids=["float32 slow", "bfloat16 slow"])
+def test_chats_are_written_in_the_dtype_that_is_faster_here(llama, monkeypatch, slow, taken):
+    def timed(*layers, rows, dtype):
+        return lambda x: time.sleep(0.002 if dtype == slow else 0)
+    monkeypatch.setattr(chats_of_a_model, "product", timed)
+    assert faster_dtype(llama, 4) == taken
+
+
+def test_a_product_in_bfloat16_is_nearly_that_in_float32():
+    x, layers = torch.randn(5, 24), (torch.nn.Linear(24, 16, bias=False), torch.nn.Linear(24, 8, bias=False))
+    found, exact = product(*layers, rows=5, dtype=torch.bfloat16)(x), product(*layers, rows=5, dtype=torch.float32)(x)
+    assert found.dtype == torch.float32 and 1e-5 < (found - exact).norm() / exact.norm() < 2e-2
+    torch.testing.assert_close(exact, torch.cat([layer(x) for layer in layers], dim=-1), atol=1e-5, rtol=1e-5)
 
 
 def test_given_prompts_are_all_answered_greedily_and_no_more(llama):
@@ -222,6 +239,17 @@ def test_chat_eagle_learns_goes_on_from_its_checkpoint_and_reads_unscaled_featur
     assert eagle.draft_ids.tolist() == expected_pieces(chats, llama.lm_head.weight.detach(), 40).tolist() and len(eagle.draft_ids) == 40
     assert torch.equal(eagle.lm_head.weight, llama.lm_head.weight[eagle.draft_ids])
     assert all(y > x + 0.1 and y > 0.8 for x, y in zip(before["greedy_equal"], after["greedy_equal"]))
+
+
+def test_a_run_that_goes_on_keeps_its_pieces_though_more_chats_have_come(llama, chats, tmp_path):
+    options = dict(inner=32, pieces=40, layers=LAYERS, tokens=300, every=5)
+    few, matrix = chats.part([*range(4)]), llama.lm_head.weight.detach()
+    with torch.random.fork_rng():
+        begun, _ = train_chat_eagle(llama, few, 5, tmp_path, 2, **options)
+        more, history = train_chat_eagle(llama, chats, 10, tmp_path, 2, **options)
+    assert expected_pieces(few, matrix, 40).tolist() != expected_pieces(chats, matrix, 40).tolist()
+    assert more.draft_ids.tolist() == begun.draft_ids.tolist() and [record["step"] for record in history] == [5, 10]
+    assert torch.equal(more.lm_head.weight, matrix[more.draft_ids])
 
 
 def test_command_writes_chats_trains_measures_and_writes_the_card(llama, byte_tokenizer, tmp_path, monkeypatch):
