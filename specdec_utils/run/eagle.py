@@ -9,7 +9,7 @@ from torch import nn
 from ..models.eagle import EagleAttention, EagleDrafter, EagleLayer, EagleMLP
 from .made import made_once
 from .masking import bias_of
-from .products import Products, kind
+from .products import Product, Products, kind
 from .untouched import is_untouched
 
 PARTS = {EagleDrafter, EagleLayer, EagleAttention, EagleMLP, nn.Linear, nn.RMSNorm}
@@ -78,26 +78,29 @@ class _Arranged:
         a = m.self_attn
         first = torch.cat([paired(a.q_proj.weight), paired(a.k_proj.weight), a.v_proj.weight])
         up = torch.cat([m.mlp.gate_proj.weight, m.mlp.up_proj.weight])
+        told = first[:, :width]
+        big = len(embeddings) * len(told) * embeddings.element_size() > TABLE_LIMIT
         weights = [drafter.fc.weight, first[:, width:], a.o_proj.weight, up, m.mlp.down_proj.weight, drafter.lm_head.weight]
+        weights += [told] if big else []  # a product of each pass
         stored = [functools.partial(_times, weight.T.contiguous()) for weight in weights]
         self.products = Products(stored, [(weight, None) for weight in weights])
         root = width ** 0.5  # x / rms(x) = root * x / |x|
         self.norms = [root * norm.weight for norm in (m.hidden_norm, m.post_attention_layernorm, drafter.norm)]
         self.floor = torch.tensor((width * drafter.eps) ** 0.5, dtype=embeddings.dtype)
-        self.told, self.told_norm = first[:, :width].T.contiguous(), m.input_layernorm.weight
+        self.told_norm = m.input_layernorm.weight
         angles = torch.atan2(drafter.sin, drafter.cos)[:, None, :size // 2].to(embeddings.dtype)
         self.turns = torch.polar(torch.ones_like(angles), angles)
         self.embeddings, self.eps = embeddings, drafter.eps
-        big = len(embeddings) * self.told.shape[1] * embeddings.element_size() > TABLE_LIMIT
-        self.table = None if big else self._told(embeddings)
+        self.table = None if big else self._normed(embeddings) @ told.T
 
-    def _told(self, embeddings: torch.Tensor) -> torch.Tensor:
-        return F.rms_norm(embeddings, embeddings.shape[-1:], self.told_norm, self.eps) @ self.told
+    def _normed(self, embeddings: torch.Tensor) -> torch.Tensor:
+        return F.rms_norm(embeddings, embeddings.shape[-1:], self.told_norm, self.eps)
 
-    def told_by(self, tokens: list[int]) -> torch.Tensor:
-        """The share of `tokens` in queries, keys and values, [n, all of these]."""
+    def told_by(self, tokens: list[int], products: Sequence[Product]) -> torch.Tensor:
+        """The share of `tokens` in queries, keys and values, [n, all of these], by the last of a pass's `products` where there is no
+        table."""
         if self.table is None:
-            return self._told(self.embeddings[tokens])
+            return products[-1](self._normed(self.embeddings[tokens]))
         return self.table[tokens] if len(tokens) > 1 else self.table[tokens[0]:tokens[0] + 1]
 
 
@@ -141,8 +144,8 @@ class LeanEagle(CachedEagle):
                attend: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """The outputs g [n, width], from `attend(queries and keys, values)`, each [n, heads, size]."""
         n, (norm, norm_2, _) = len(tokens), self.arranged.norms
-        _, to_qkv, to_out, to_up, to_down, _ = self.products[kind(n)]
-        qkv = (to_qkv(self._normed(states, norm)) + self.arranged.told_by(tokens)).view(n, -1, self.drafter.size)
+        _, to_qkv, to_out, to_up, to_down, *_ = products = self.products[kind(n)]
+        qkv = (to_qkv(self._normed(states, norm)) + self.arranged.told_by(tokens, products)).view(n, -1, self.drafter.size)
         qk = torch.view_as_complex(qkv[:, :self.turned].unflatten(-1, (-1, 2))) * turns
         states = states + to_out(attend(torch.view_as_real(qk).flatten(-2), qkv[:, self.turned:]))
         gate, up = to_up(self._normed(states, norm_2)).chunk(2, dim=-1)
@@ -157,7 +160,7 @@ class LeanEagle(CachedEagle):
 
     def _logits(self, outputs: torch.Tensor, n: int) -> torch.Tensor:
         """What `outputs` of a pass over `n` slots say of the next token."""
-        return self.drafter.spread(self.products[kind(n)][-1](self._normed(outputs, self.arranged.norms[-1])))
+        return self.drafter.spread(self.products[kind(n)][5](self._normed(outputs, self.arranged.norms[-1])))
 
     def _end(self, end: int, outputs: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         self.length, self.calls, self.outputs = end, self.calls + 1, outputs
