@@ -1,7 +1,7 @@
 """MODEL_CARD.md of the pair `smollm2`, or of a model of the user's, written from the measurements so that no number in it is typed by
 hand."""
 from .card import depths
-from .chat_eagle import COUNTED
+from .chat_eagle import COUNTED, NOISE, TOKENS
 
 NAMES = {"story": "stories", "question": "questions", "summary": "summaries", "code": "code"}
 
@@ -40,10 +40,10 @@ four have the template's own system message, three in twenty a second question. 
 weights are under the project's licence.
 
 ## Recipe
-`python -m training smollm2`, seed {learnt['seed']}, {learnt['steps']} steps of about 2,200 tokens, against the model's whole distribution: what it
+`python -m training smollm2`, seed {learnt['seed']}, {learnt['steps']} steps of about {TOKENS:,} tokens, against the model's whole distribution: what it
 gives to pieces that the drafter cannot write counts as rejected. The first unrolled step after every position that the model wrote, the
 later ones (three deep, from the middle of the run on four, weights 0.9^j) after positions of answers. KL, then from 30 % to 80 % of the run
-more and more total variation, at temperature 1 and at a half. Noise of 0.1 of their size on the states that it reads. Muon (0.02) on the layer's
+more and more total variation, at temperature 1 and at a half. Noise of {NOISE} of their size on the states that it reads. Muon (0.02) on the layer's
 matrices, AdamW (0.001) on the norms, flat for 40 % of the run, then linear to 0.02 of it. The pieces are those that the model expects to write
 most often in the answers of up to {COUNTED:,} of these chats, by its own distributions; their rows of the output matrix are the model's own and were not trained.
 Float32, its products by oneDNN, which may round factors to bfloat16 where the processor has that; stored in half precision and measured as

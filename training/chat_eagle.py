@@ -74,7 +74,7 @@ def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folde
     embeddings, matrix = (part.weight.detach() for part in (verifier.get_input_embeddings(), verifier.get_output_embeddings()))
     checkpoint = folder / "eagle.pt"
     if checkpoint.exists():  # what it learnt to write: chats that have come since could tell of other pieces
-        offsets = torch.load(checkpoint, weights_only=True, mmap=True)["model"]["d2t"]
+        offsets = torch.load(checkpoint, weights_only=True)["model"]["d2t"]
         draft_ids = offsets + torch.arange(len(offsets))
     else:
         draft_ids = expected_pieces(chats.part([*range(min(len(chats), COUNTED))]), matrix, pieces)

@@ -5,8 +5,6 @@ the first words on that are given here so that all kinds of prompts occur; then 
 batch that ends its chat begins the next one.
 """
 import random
-import statistics
-import timeit
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +17,7 @@ from transformers import LlamaForCausalLM
 
 from specdec_utils.models.pair import ModelPair
 from specdec_utils.run.packed import why_not_packed
+from specdec_utils.run.products import seconds
 
 from .user_turns import SYSTEMS, user_opening
 
@@ -181,13 +180,9 @@ def product(*layers: nn.Linear, rows: int, dtype: torch.dtype) -> Callable[[torc
 def faster_dtype(model: LlamaForCausalLM, rows: int) -> torch.dtype:
     """float32 or bfloat16, in which this machine is the faster to multiply `rows` tokens by a matrix of `model`: by the clock, since
     many processors have bfloat16 and take longer with it."""
-    layer, seconds = model.model.layers[0].mlp.up_proj, {}
-    x = torch.randn(rows, layer.in_features)
-    with torch.inference_mode():
-        for dtype in (torch.float32, torch.bfloat16):
-            multiplied = partial(product(layer, rows=rows, dtype=dtype), x)
-            seconds[dtype] = statistics.median(timeit.repeat(multiplied, number=5, repeat=7))
-    return min(seconds, key=seconds.get)
+    layer = model.model.layers[0].mlp.up_proj
+    return min((torch.float32, torch.bfloat16),
+               key=lambda dtype: seconds([product(layer, rows=rows, dtype=dtype)], [layer.in_features], [rows]))
 
 
 class BatchedLlama:
