@@ -72,7 +72,8 @@ def visit(browser):
         page.set_default_timeout(60_000)
         page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+        page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}")
+                if request.failure != "net::ERR_ABORTED" else None)  # a page that is left gives up what it was still fetching
         page.on("response", lambda answer: complaints.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None)
         home = address.split("/", 3)[:3]
         page.on("request", lambda request: complaints.append(f"asked another place: {request.url}")
