@@ -137,8 +137,8 @@ def test_a_text_that_must_be_longer_does_not_end_before_and_its_sums_are_the_mod
                                 rows=1, layers=LAYERS, room=ROOM))
     brief, longer = written(0), written(5)
     assert brief["ids"][2] == END and END not in longer["ids"][2:7] and (longer["roles"] == USER).sum() >= 5
-    for chat in (brief, longer):
-        torch.testing.assert_close(chat["logs"], torch.logsumexp(llama(chat["ids"].long()[None]).logits[0], dim=-1), atol=1e-3, rtol=0)
+    for one in (brief, longer):
+        torch.testing.assert_close(one["logs"], torch.logsumexp(llama(one["ids"].long()[None]).logits[0], dim=-1), atol=1e-3, rtol=0)
 
 
 def test_library_is_kept_goes_on_from_its_files_and_leaves_out_what_is_measured(llama, tmp_path):
