@@ -111,8 +111,8 @@ def template_of(pair: ModelPair) -> ChatTemplate | RenderedTemplate:
 
 
 def chat(template: ChatTemplate, rng: random.Random) -> list[Turn]:
-    """The turns of a chat, drawn from `rng`: one in ten has two questions. Users write with a cooler head than the model's own, so that
-    they make sense; most answers are greedy, as those are on which a drafter is judged."""
+    """The turns of a chat, drawn from `rng`: one in ten has two questions, none of those about a text. Users write at a low temperature,
+    so that they make sense; most answers are greedy, as those are on which a drafter is judged."""
     system = rng.choices((SYSTEMS[0], rng.choice(SYSTEMS[1:]), None), (16, 3, 1))[0]
     warmth = rng.choices((0.0, 0.7, 1.0), (17, 2, 1))[0]
     words, least, most = user_opening(rng)

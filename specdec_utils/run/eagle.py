@@ -80,8 +80,8 @@ class _Arranged:
         up = torch.cat([m.mlp.gate_proj.weight, m.mlp.up_proj.weight])
         told = first[:, :width]
         big = len(embeddings) * len(told) * embeddings.element_size() > TABLE_LIMIT
-        weights = [drafter.fc.weight, first[:, width:], a.o_proj.weight, up, m.mlp.down_proj.weight, drafter.lm_head.weight]
-        weights += [told] if big else []  # a product of each pass
+        weights = [drafter.fc.weight, first[:, width:], a.o_proj.weight, up, m.mlp.down_proj.weight,
+                   *([told] if big else []), drafter.lm_head.weight]  # without a table a product of each pass
         stored = [functools.partial(_times, weight.T.contiguous()) for weight in weights]
         self.products = Products(stored, [(weight, None) for weight in weights])
         root = width ** 0.5  # x / rms(x) = root * x / |x|
@@ -97,10 +97,10 @@ class _Arranged:
         return F.rms_norm(embeddings, embeddings.shape[-1:], self.told_norm, self.eps)
 
     def told_by(self, tokens: list[int], products: Sequence[Product]) -> torch.Tensor:
-        """The share of `tokens` in queries, keys and values, [n, all of these], by the last of a pass's `products` where there is no
-        table."""
+        """The share of `tokens` in queries, keys and values, [n, all of these], by the last but one of a pass's `products` where there
+        is no table."""
         if self.table is None:
-            return products[-1](self._normed(self.embeddings[tokens]))
+            return products[-2](self._normed(self.embeddings[tokens]))
         return self.table[tokens] if len(tokens) > 1 else self.table[tokens[0]:tokens[0] + 1]
 
 
@@ -160,7 +160,7 @@ class LeanEagle(CachedEagle):
 
     def _logits(self, outputs: torch.Tensor, n: int) -> torch.Tensor:
         """What `outputs` of a pass over `n` slots say of the next token."""
-        return self.drafter.spread(self.products[kind(n)][5](self._normed(outputs, self.arranged.norms[-1])))
+        return self.drafter.spread(self.products[kind(n)][-1](self._normed(outputs, self.arranged.norms[-1])))
 
     def _end(self, end: int, outputs: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         self.length, self.calls, self.outputs = end, self.calls + 1, outputs
