@@ -1,7 +1,7 @@
 """How users begin: first words of questions, stories, summaries and requests for code. The model writes the rest of the turn.
 
-The words go as far as a subject, so that a model that writes at a low temperature still asks about many things; without one it asks the same
-few questions, and at a high temperature nonsense.
+The words go as far as a subject, so that a model that writes at a low temperature still asks about many things; without one it asks the
+same few questions, and at a high temperature nonsense.
 """
 import random
 
