@@ -195,14 +195,16 @@ def faster_dtype(model: LlamaForCausalLM, rows: int) -> torch.dtype:
 
 class BatchedLlama:
     """One token at a time for every row of a batch, each row at its own position: a Llama's own weights, packed where they can be, its
-    products in `dtype`, all else in float32."""
+    products and what attention reads in `dtype`, all else in float32."""
 
     def __init__(self, model: LlamaForCausalLM, rows: int, capacity: int, dtype: torch.dtype = torch.float32):
         config, self.tokens, self.norm = model.config, model.model.embed_tokens.weight.detach(), model.model.norm
         self.shared, self.size = config.num_key_value_heads, config.head_dim
         angles = torch.outer(torch.arange(capacity, dtype=torch.float32), model.model.rotary_emb.inv_freq.float())
         self.cos, self.sin = torch.cat([angles, angles], dim=-1).cos(), torch.cat([-angles, angles], dim=-1).sin()
-        self.keys, self.values = (torch.zeros(len(model.model.layers), rows, self.shared, capacity, self.size) for _ in range(2))
+        # most of a step's time goes into reading these: keys lie as the product with the queries takes them, one position a column
+        self.keys = torch.zeros(len(model.model.layers), rows, self.shared, self.size, capacity, dtype=dtype)
+        self.values = torch.zeros(len(model.model.layers), rows, self.shared, capacity, self.size, dtype=dtype)
         products = partial(product, rows=rows, dtype=dtype)
         self.layers = [(b.input_layernorm, products(b.self_attn.q_proj, b.self_attn.k_proj, b.self_attn.v_proj),
                         products(b.self_attn.o_proj), b.post_attention_layernorm,
@@ -224,10 +226,10 @@ class BatchedLlama:
             qk, v = qkv[:, :-self.shared], qkv[:, -self.shared:]
             qk = torch.addcmul(qk * cos, qk.roll(size // 2, -1), sin)
             keys, values = self.keys[i], self.values[i]
-            keys[rows, :, positions], values[rows, :, positions] = qk[:, -self.shared:], v
-            q = qk[:, :-self.shared].reshape(len(x), self.shared, -1, size) * size ** -0.5
-            share = torch.softmax(torch.matmul(q, keys[:, :, :end].transpose(-1, -2)) + unseen, dim=-1)
-            x = x + to_out(torch.matmul(share, values[:, :, :end]).reshape(len(x), -1))
+            keys[rows, :, :, positions], values[rows, :, positions] = qk[:, -self.shared:].to(keys.dtype), v.to(values.dtype)
+            q = (qk[:, :-self.shared] * size ** -0.5).reshape(len(x), self.shared, -1, size).to(keys.dtype)
+            share = torch.softmax(torch.matmul(q, keys[..., :end]).float() + unseen, dim=-1)
+            x = x + to_out(torch.matmul(share.to(values.dtype), values[:, :, :end]).reshape(len(x), -1))
             gate, up = to_up(norm_2(x)).chunk(2, dim=-1)
             x = x + to_down(F.silu(gate) * up)
         last = self.norm(x)
@@ -263,7 +265,7 @@ def write_chats(model: LlamaForCausalLM, template: ChatTemplate, wanted: Iterato
         row = turns and Row(turns)
         if row and row.head in begun:  # as another chat before it
             n = len(row.head)
-            batched.keys[:, b, :, :n], batched.values[:, b, :, :n], states, logs = begun[row.head]
+            batched.keys[:, b, ..., :n], batched.values[:, b, :, :n], states, logs = begun[row.head]
             row.ids, row.roles, row.waiting, row.states, row.logs = [*row.head], [GIVEN] * n, row.waiting[n:], [*states], [*logs]
         return row
 
@@ -276,7 +278,7 @@ def write_chats(model: LlamaForCausalLM, template: ChatTemplate, wanted: Iterato
                 yield row.finished()
                 if row.head not in begun:
                     n = len(row.head)
-                    begun[row.head] = (batched.keys[:, b, :, :n].clone(), batched.values[:, b, :, :n].clone(),
+                    begun[row.head] = (batched.keys[:, b, ..., :n].clone(), batched.values[:, b, :, :n].clone(),
                                        [state.clone() for state in row.states[:n]], row.logs[:n])
                 row = chats[b] = next_row(b)
                 token = row.next(0, template.end, room) if row else 0
