@@ -60,7 +60,8 @@ STEPS = sum(stage.steps for stage in STAGES)
 
 
 class HeadLoss(torch.autograd.Function):
-    """Output matrix, softmax and loss in one, over blocks of rows that stay in the processor's cache.
+    """Output matrix, softmax and loss in one, over blocks of rows that stay in the processor's cache. Inside of an autocast its backward
+    products are in that one's dtype; logits are not, whose rounding would be a share of the probabilities.
 
     `HeadLoss.apply(h, w, p, mix, sharp)`: states h [n, d], output matrix w [V, d], the verifier's distributions p [n, V]. The gradient
     is that of (1 - mix) KL(p || q) + mix ((1 - sharp) |p - q| + sharp |p' - q'|), mean over rows, where p' and q' are p and q at half
@@ -71,14 +72,16 @@ class HeadLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, h, w, p, mix, sharp, block=192):
-        dh, dw, rejected = torch.empty_like(h), torch.zeros_like(w) if ctx.needs_input_grad[1] else None, 0.0
+        dtype, rejected = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else h.dtype, 0.0
+        gradients = torch.empty_like(p, dtype=dtype)
 
         def toward(q, target):  # gradient of |target - q| by the logits of q
             sign = torch.sign(q - target)
             return q * (sign - (q * sign).sum(-1, keepdim=True))
         for i in range(0, len(h), block):
-            states, target = h[i:i + block], p[i:i + block]
-            q = torch.softmax(states @ w.T, dim=-1)
+            target = p[i:i + block]
+            with torch.autocast("cpu", enabled=False):
+                q = torch.softmax(h[i:i + block] @ w.T, dim=-1)
             mass = target.sum(-1, keepdim=True)
             missing = (1 - mass).clamp_min(0)
             rejected += ((q - target).abs().sum() + missing.sum()).item() / 2
@@ -87,10 +90,10 @@ class HeadLoss(torch.autograd.Function):
                 gradient.add_(toward(q, target), alpha=mix * (1 - sharp))
                 q, target = (x.square() / (x.square().sum(-1, keepdim=True) + rest) for x, rest in ((q, 0), (target, missing.square())))
                 gradient.add_(toward(q, target), alpha=2 * mix * sharp)
-            torch.mm(gradient, w, out=dh[i:i + block])
-            if dw is not None:
-                dw.addmm_(gradient.T, states)
-        ctx.save_for_backward(dh / len(h), None if dw is None else dw / len(h))
+            gradients[i:i + block] = gradient
+        gradients /= len(h)
+        dw = gradients.T @ h.to(dtype) if ctx.needs_input_grad[1] else None
+        ctx.save_for_backward((gradients @ w.to(dtype)).to(h.dtype), None if dw is None else dw.to(w.dtype))
         return h.new_tensor(rejected / len(h))
 
     @staticmethod

@@ -152,7 +152,7 @@ class EagleDrafter(nn.Module):
         weight = torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])
         told = F.linear(m.input_layernorm(embeddings[ids]), weight[:, :width])  # what the embeddings give, once for all steps
         unseen = features.new_full((length, length), float("-inf")).triu_(1)
-        state, outputs, own = self.fc(features[:, :length]), [], []
+        state, outputs, own = self.fc(features[:, :length]).to(features.dtype), [], []  # under autocast the sums stay as exact
         texts = slice(None) if rows is None or rows.ndim == 1 else torch.arange(len(ids), device=ids.device)[:, None]
         for j in range(1, steps + 1):
             at = every if j == 1 or rows is None else rows

@@ -195,6 +195,17 @@ def test_gradients_of_the_blockwise_loss_are_those_of_its_formula(mix, sharp):
     torch.testing.assert_close(value, distance.mean() / 2)
 
 
+def test_autocast_rounds_the_gradients_of_the_blockwise_loss_and_not_its_probabilities():
+    states, matrix = (20 * torch.randn(40, 32)).requires_grad_(), torch.randn(50, 32, requires_grad=True)
+    p = torch.softmax(states.detach() @ matrix.detach().T + torch.randn(40, 50), dim=-1)
+    exact = HeadLoss.apply(states, matrix, p, 0.5, 0.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = HeadLoss.apply(states, matrix, p, 0.5, 0.5)
+    assert rounded == exact and rounded.dtype == torch.float32
+    for a, b in zip(torch.autograd.grad(rounded, (states, matrix)), torch.autograd.grad(exact, (states, matrix)), strict=True):
+        assert a.dtype == torch.float32 and 1e-5 < (a - b).norm() / b.norm() < 1e-2
+
+
 def test_eagle_drafter_learns_and_goes_on_from_its_checkpoint(turning, features, tmp_path):
     texts = [(row.tolist(), 5) for row in features["long"].ids]
     with torch.random.fork_rng():
