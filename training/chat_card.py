@@ -46,8 +46,9 @@ later ones (three deep, from the middle of the run on four, weights 0.9^j) after
 more and more total variation, at temperature 1 and at a half. Noise of {NOISE} of their size on the states that it reads. Muon (0.02) on the layer's
 matrices, AdamW (0.0005) on the norms and the output matrix, flat for 40 % of the run, then linear to 0.02 of it. The pieces are those that the model expects to write
 most often in the answers of up to {COUNTED:,} of these chats, by its own distributions; their rows of the output matrix begin as the model's own.
-Float32, its products by oneDNN, which may round factors to bfloat16 where the processor has that; stored in half precision and measured as
-stored. {learnt.get('note', '')}
+Float32, its products by oneDNN, which may round factors to bfloat16 where the processor has that; the layer's products and those of the
+backward pass in bfloat16 where the machine is the faster with it (the logits not); stored in half precision and measured as stored.
+{learnt.get('note', '')}
 
 | step | share rejected (running) |
 |---|---|
