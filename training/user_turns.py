@@ -4,6 +4,7 @@ The words go as far as a subject, so that a model that writes at a low temperatu
 same few questions, and at a high temperature nonsense.
 """
 import random
+import re
 
 SYSTEMS = (
     "You are a helpful AI assistant named SmolLM, trained by Hugging Face",  # the template's own, first
@@ -159,11 +160,7 @@ SUBJECTS = {"topic": TOPIC, "thing": THING, "who": WHO, "do": DO, "task": TASK}
 
 def filled(words: str, rng: random.Random) -> str:
     """`words` with each {name} in them replaced by one of its `SUBJECTS`, drawn from `rng`."""
-    before, brace, behind = words.partition("{")
-    if not brace:
-        return words
-    name, _, behind = behind.partition("}")
-    return before + rng.choice(SUBJECTS[name]) + filled(behind, rng)
+    return re.sub(r"{(\w+)}", lambda name: rng.choice(SUBJECTS[name[1]]), words)
 
 
 def user_opening(rng: random.Random) -> tuple[str, int, int]:

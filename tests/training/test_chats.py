@@ -1,4 +1,5 @@
 """How a chat model's eagle drafter is made: chats that it writes itself, and training on their answers, on a Llama that is tiny."""
+import copy
 import json
 import random
 import time
@@ -10,7 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from specdec_utils.models.pair import ModelPair
 from specdec_utils.text.chat_prompts import CHAT_PROMPTS
-from training import chat_library, smollm2
+from training import chat_eagle, chat_library, smollm2
 from training import chats as chats_of_a_model
 from training.__main__ import main
 from training.chat_eagle import acceptance_on_chats, drafts_of, expected_pieces, plan, train_chat_eagle
@@ -128,6 +129,21 @@ def test_a_given_prompt_is_closed_as_the_template_closes_a_users_turn(closing, e
     template.closing = closing
     _, prompt, answer = next(answers_to(template, ["ab"], 9))
     assert prompt.given == template.ids("ab") + ends and answer.given == template.answer
+
+
+@pytest.mark.parametrize("dtype, near", [(torch.float32, 1e-3), (torch.bfloat16, 2e-2)], ids=["float32", "bfloat16"])
+@torch.inference_mode()
+def test_chats_of_a_model_that_attends_strongly_come_with_nearly_its_own_states_and_sums(llama, dtype, near):
+    strong = copy.deepcopy(llama)
+    for layer in strong.model.layers:
+        for part in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj, layer.self_attn.o_proj):
+            part.weight.mul_(10)
+    source = write_chats(strong, Letters(), endless(Letters(), 3, brief_chat), seed=3, rows=4, layers=LAYERS, room=ROOM, dtype=dtype)
+    for written in (next(source) for _ in range(12)):
+        out = strong(written["ids"].long()[None], output_hidden_states=True)
+        states, sums = torch.cat([out.hidden_states[layer][0] for layer in (*LAYERS, -1)], dim=-1), torch.logsumexp(out.logits[0], dim=-1)
+        assert (written["states"].float() - states).norm() < near * states.norm()
+        assert (written["logs"] - sums).norm() < near * sums.norm()
 
 
 @torch.inference_mode()
@@ -255,6 +271,19 @@ def test_chat_eagle_learns_goes_on_from_its_checkpoint_and_reads_unscaled_featur
     matrix = llama.lm_head.weight.detach()[eagle.draft_ids]
     assert 0 < (eagle.lm_head.weight - matrix).norm() < 0.1 * matrix.norm()  # begins as the model's and learns too
     assert all(y > x + 0.1 and y > 0.8 for x, y in zip(before["greedy_equal"], after["greedy_equal"]))
+
+
+def test_products_of_the_training_are_in_the_dtype_that_is_faster_here_and_its_weights_in_float32(llama, chats, tmp_path, monkeypatch):
+    learnt = []
+    for dtype in (torch.float32, torch.bfloat16):
+        monkeypatch.setattr(chat_eagle, "faster_dtype", lambda model, rows, dtype=dtype: dtype)
+        with torch.random.fork_rng():
+            eagle, _ = train_chat_eagle(llama, chats, 120, tmp_path / str(dtype), 2, inner=32, pieces=40, layers=LAYERS, tokens=300)
+        assert all(weight.dtype == torch.float32 for weight in eagle.parameters())
+        assert min(acceptance_on_chats(llama, eagle, chats, GREEDY, depth=3)["equal"]) > 0.8
+        learnt.append(eagle)
+    one, other = (torch.cat([weight.flatten() for weight in eagle.parameters()]) for eagle in learnt)
+    assert 0 < (one - other).norm() < 0.2 * one.norm()
 
 
 def test_a_run_that_goes_on_keeps_its_pieces_and_learns_towards_these_though_more_chats_have_come(llama, chats, tmp_path):
