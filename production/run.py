@@ -147,7 +147,7 @@ def own_acceptance(pair: ModelPair, draft: str, runs: list[Generation], tokens: 
     with eagle, else behind the prompt), and those at a text's end are as long as all. Its lookup finds other matches than ours: they
     are counted on our text."""
     given = 0 if draft == "eagle" else 1
-    cfg = Cfg(max_new_tokens=tokens - given + span, topk_branch=1, draft_span=span)
+    cfg = Cfg(max_new_tokens=tokens - given + span, topk_branch=1, draft_span=span, text_pieces=False)
     begun = [run.prompt_ids + run.new_ids[:given] for run in runs if len(run.new_ids) > 1]
     again = [generate(pair, torch.tensor([ids]), cfg, METHODS[draft]) for ids in begun]
     if draft == "lookup":
@@ -158,7 +158,7 @@ def own_acceptance(pair: ModelPair, draft: str, runs: list[Generation], tokens: 
 
 
 def ours(pair: ModelPair, prompts: list, cfg: Cfg, draft: str | None) -> dict:
-    """The same from our engine: greedy (`draft` None), or with the same drafter and chains of the same length."""
+    """The same from our engine: greedy (`draft` None), or with the same drafter, its own pieces alone, and chains of the same length."""
     method = METHODS[draft] if draft else "greedy"
     generate(pair, prompts[0], cfg, method)
     rounds = [[generate(pair, prompt, cfg, method) for prompt in prompts] for _ in range(ROUNDS)]
@@ -204,7 +204,7 @@ def main() -> int:
     pair = load_pair(args.pair, device="cpu")
     room = args.tokens + max(args.span)
     prompts = those_that_fit(pair, prompts_for(pair, OPENINGS, CHAT_PROMPTS, room), room)[:args.count]
-    cfg, found, agreed = Cfg(max_new_tokens=args.tokens, topk_branch=1), {"ours": {}, "vllm": {}}, True
+    cfg, found, agreed = Cfg(max_new_tokens=args.tokens, topk_branch=1, text_pieces=False), {"ours": {}, "vllm": {}}, True
     with tempfile.TemporaryDirectory() as folder:
         made = export(pair, Path(folder) / "export", "vllm", args.draft, args.span[-1])
         alone, option, _ = made.command.partition(" --speculative-config ")

@@ -9,6 +9,7 @@ from transformers import GPT2LMHeadModel, PreTrainedModel
 from specdec_utils.models.eagle import EagleDrafter
 from specdec_utils.run.calling import cached_model
 from specdec_utils.run.eagle import cached_eagle
+from specdec_utils.run.text_pieces import output_matrix
 
 from .eagle_texts import openings
 from .library import write_text
@@ -57,7 +58,7 @@ def cost(verifier: PreTrainedModel, eagle: EagleDrafter, texts: list[list[int]],
     torch.set_num_threads(1)
     for ids in texts:
         runner, capacity = cached_model(verifier, len(ids) + 1), len(ids) + span
-        drafter = cached_eagle(eagle, verifier.get_input_embeddings().weight, capacity)
+        drafter = cached_eagle(eagle, verifier.get_input_embeddings().weight, capacity, matrix=output_matrix(verifier))
         runner.feed(ids[:context], hidden=eagle.layers)
         drafter.read(runner.hidden[:-1], ids[1:context])
         for end in range(context + span, len(ids), span):

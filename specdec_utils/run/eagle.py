@@ -10,6 +10,7 @@ from ..models.eagle import EagleAttention, EagleDrafter, EagleLayer, EagleMLP
 from .made import made_once
 from .masking import bias_of
 from .products import Product, Products, kind
+from .text_pieces import text_pieces
 from .untouched import is_untouched
 
 PARTS = {EagleDrafter, EagleLayer, EagleAttention, EagleMLP, nn.Linear, nn.RMSNorm}
@@ -21,16 +22,19 @@ class CachedEagle:
 
     Slot t holds what feature t and the embedding of token t + 1 gave; its logits are those of token t + 2.
     `length`: slots in the cache. `calls`: passes so far. `outputs` [wanted, width]: after a pass, the outputs g of the rows that
-    logits were returned for.
+    logits were returned for. With the verifier's output `matrix` [V, width], a drafter that cannot write all tokens can also write those
+    that it has read (`TextPieces`).
     """
 
-    def __init__(self, drafter: EagleDrafter, embeddings: torch.Tensor, capacity: int):
+    def __init__(self, drafter: EagleDrafter, embeddings: torch.Tensor, capacity: int, matrix: torch.Tensor | None = None):
+        self.text = text_pieces(drafter, matrix)
         self.drafter, self.embeddings, self.length, self.calls, self.outputs = drafter, embeddings, 0, 0, None
         self.keys, self.values = (embeddings.new_empty(drafter.kv_heads, 0, drafter.size) for _ in range(2))
 
     @torch.inference_mode()
     def read(self, features: torch.Tensor, tokens: list[int], wanted: int = 1) -> torch.Tensor:
         """Take in true `features` [n, k * width], each with the token after it: the logits [wanted, V] of the last `wanted` rows."""
+        self._take_in(tokens)
         return self._pass(self._fuse(features), tokens, wanted)
 
     @torch.inference_mode()
@@ -48,6 +52,10 @@ class CachedEagle:
         """Keep the first `length` slots and drop the rest: what was drafted is read again with true features once it is accepted."""
         self.length = min(self.length, length)
 
+    def _take_in(self, tokens: list[int]) -> None:
+        if self.text:
+            self.text.take_in(tokens)
+
     def _fuse(self, features: torch.Tensor) -> torch.Tensor:
         return self.drafter.fc(features)
 
@@ -59,7 +67,8 @@ class CachedEagle:
         outputs, self.keys, self.values = self.drafter(states, embedding, places, self.keys[:, :start], self.values[:, :start],
                                                        bias_of(mask, positions, len(tokens), end, like=self.embeddings))
         self.length, self.calls, self.outputs = end, self.calls + 1, outputs[-wanted:]
-        return self.drafter.logits(self.outputs)
+        logits = self.drafter.logits(self.outputs)
+        return self.text.add(logits, self.drafter.norm(self.outputs)) if self.text else logits
 
 
 def _times(weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -114,8 +123,8 @@ class LeanEagle(CachedEagle):
         return (type(drafter) is EagleDrafter and weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.float64)
                 and all(is_untouched(module, PARTS) for module in drafter.modules()))
 
-    def __init__(self, drafter: EagleDrafter, embeddings: torch.Tensor, capacity: int):
-        super().__init__(drafter, embeddings, capacity)
+    def __init__(self, drafter: EagleDrafter, embeddings: torch.Tensor, capacity: int, matrix: torch.Tensor | None = None):
+        super().__init__(drafter, embeddings, capacity, matrix)
         self.arranged = made_once(drafter, [*drafter.parameters(), embeddings], lambda: _Arranged(drafter, embeddings))
         self.weights = self.arranged.products
         self.products, self.turned = self.weights.by_width(), drafter.heads + drafter.kv_heads
@@ -134,7 +143,7 @@ class LeanEagle(CachedEagle):
         n, start, end, bias = self._begin(tokens, positions, mask)
         turns = self.arranged.turns[start:end] if positions is None else self.arranged.turns[positions]
         states = self._layer(states, tokens, turns, lambda qk, v: self._attend(qk, v, start, end, bias))
-        return self._end(end, states[n - wanted:], self._logits(states[n - wanted:], n))
+        return self._end(end, states[n - wanted:], *self._logits(states[n - wanted:], n))
 
     def _begin(self, tokens: list[int], positions: list[int] | None, mask: torch.Tensor | None) -> tuple:
         n, start = len(tokens), self.length
@@ -158,13 +167,14 @@ class LeanEagle(CachedEagle):
                                            attn_mask=bias, enable_gqa=self.drafter.kv_heads < heads)
         return a[0].transpose(0, 1).reshape(end - start, -1)
 
-    def _logits(self, outputs: torch.Tensor, n: int) -> torch.Tensor:
-        """What `outputs` of a pass over `n` slots say of the next token."""
-        return self.drafter.spread(self.products[kind(n)][-1](self._normed(outputs, self.arranged.norms[-1])))
+    def _logits(self, outputs: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """What `outputs` of a pass over `n` slots say of the next token by the drafter's own rows, and the outputs normalised."""
+        states = self._normed(outputs, self.arranged.norms[-1])
+        return self.drafter.spread(self.products[kind(n)][-1](states)), states
 
-    def _end(self, end: int, outputs: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    def _end(self, end: int, outputs: torch.Tensor, logits: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
         self.length, self.calls, self.outputs = end, self.calls + 1, outputs
-        return logits
+        return self.text.add(logits, states) if self.text else logits
 
     @classmethod
     @torch.inference_mode()
@@ -174,6 +184,8 @@ class LeanEagle(CachedEagle):
         for run, (given, own, *rest) in zip(runs, asked):
             positions, mask = (*rest, None, None)[:2] if call == "draft" else (None, None)
             n, *where = run._begin(own, positions, mask)
+            if call == "read":
+                run._take_in(own)
             wanted = n if call == "draft" else rest[0] if rest else 1
             turns.append(first.arranged.turns[where[0]:where[1]] if positions is None else first.arranged.turns[positions])
             parts.append((run, slice(len(tokens), len(tokens) + n), wanted, where))
@@ -185,13 +197,14 @@ class LeanEagle(CachedEagle):
             return torch.cat([run._attend(qk[rows], v[rows], *where) for run, rows, _, where in parts])
         outputs = first._layer(first._fuse(states) if call == "read" else states, tokens, torch.cat(turns), attend)
         last = torch.cat([outputs[rows.stop - wanted:rows.stop] for _, rows, wanted, _ in parts])
-        logits = first._logits(last, len(tokens)).split([wanted for _, _, wanted, _ in parts])
-        return [run._end(where[1], outputs[rows.stop - wanted:rows.stop], made) for (run, rows, wanted, where), made in zip(parts, logits)]
+        told = zip(*(each.split([wanted for _, _, wanted, _ in parts]) for each in first._logits(last, len(tokens))))
+        return [run._end(where[1], outputs[rows.stop - wanted:rows.stop], *made) for (run, rows, wanted, where), made in zip(parts, told)]
 
 
-def cached_eagle(drafter: EagleDrafter, embeddings: torch.Tensor, capacity: int, lean: bool = True) -> CachedEagle:
+def cached_eagle(drafter: EagleDrafter, embeddings: torch.Tensor, capacity: int, lean: bool = True,
+                 matrix: torch.Tensor | None = None) -> CachedEagle:
     """`drafter` over a verifier's `embeddings` [V, width], ready to be fed: through the lean pass if `lean` and if it serves here.
 
-    `capacity`: slots that will be needed at most.
+    `capacity`: slots that will be needed at most. `matrix`: see `CachedEagle`.
     """
-    return (LeanEagle if lean and LeanEagle.knows(drafter) else CachedEagle)(drafter, embeddings, capacity)
+    return (LeanEagle if lean and LeanEagle.knows(drafter) else CachedEagle)(drafter, embeddings, capacity, matrix)

@@ -48,7 +48,8 @@ class Cfg:
     is not exact. adaptive_span: let the span follow the acceptance seen so far, from 1 to twice draft_span. draft_confidence:
     draft no further where the drafter's probability of the whole path would fall below it (in [0, 1)). lookup_first: with
     methods "tree" and "eagle", where the last so many tokens stood in the text before, take what followed them as the draft and
-    leave the drafter alone (0 = off). lean: take the lean forward pass for models that it knows.
+    leave the drafter alone (0 = off). text_pieces: let an eagle drafter that can write a part of the vocabulary draft what else stands in
+    the text too (see `run.text_pieces`). lean: take the lean forward pass for models that it knows.
 
     Raises ValueError naming the field, the value and the range.
     """
@@ -68,13 +69,14 @@ class Cfg:
     adaptive_span: bool = False
     draft_confidence: float = 0.0
     lookup_first: int = 0
+    text_pieces: bool = True
     lean: bool = True
 
     def __post_init__(self) -> None:
         for field in ("max_new_tokens", "topk_branch", "draft_span"):
             value = getattr(self, field)
             _require(_is_int(value) and value >= 1, field, value, "a whole number of at least 1")
-        for field in ("do_sample", "debug", "adaptive_span", "lean"):
+        for field in ("do_sample", "debug", "adaptive_span", "text_pieces", "lean"):
             _require(isinstance(getattr(self, field), bool), field, getattr(self, field), "True or False")
         if self.do_sample:
             _require(_is_real(self.temperature) and self.temperature > 0, "temperature", self.temperature,

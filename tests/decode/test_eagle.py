@@ -4,6 +4,7 @@ import torch
 
 from specdec_utils import ROOT, CachedEagle, Cfg, LeanEagle, ModelPair, generate, next_distribution
 from specdec_utils.decode.propose import eagle as propose
+from specdec_utils.run.text_pieces import output_matrix
 
 PROMPT = torch.tensor([[5, 17, 3, 9]])
 
@@ -15,11 +16,11 @@ def features_of(pair, text):
     return torch.cat([states[layer][0] for layer in pair.eagle.layers], dim=-1)
 
 
-def drafters_view(pair, text, path):
+def drafters_view(pair, text, path, text_pieces=True):
     """Logits after `text` and `path` (tokens): true features up to the last token but one, then the drafter's own outputs, each
     pass made from nothing. The last token of `text` is the verifier's own, which it has not read."""
     embeddings, eagle = pair.verifier.get_input_embeddings().weight, pair.eagle
-    fresh = CachedEagle(eagle, embeddings, 64)
+    fresh = CachedEagle(eagle, embeddings, 64, output_matrix(pair.verifier) if text_pieces else None)
     with torch.inference_mode():
         logits = fresh.read(features_of(pair, text[:-1]), text[1:])
         for token in path:
@@ -36,10 +37,11 @@ def check_drafts(pair, cfg):
         tree, context = step.tree, text[:step.context]
         drafted += len(tree)
         for parent in {ROOT, *tree.parents} if len(tree) else ():
-            q = torch.softmax(drafters_view(pair, context, tree.path_tokens(parent)), dim=-1)
+            logits = drafters_view(pair, context, tree.path_tokens(parent), cfg.text_pieces)
+            q = torch.softmax(logits, dim=-1)
             law, drawn = tree.drawn_from.get(parent, ("deterministic", None))
             if drawn is not None:
-                q = next_distribution(drafters_view(pair, context, tree.path_tokens(parent)), cfg.temperature, cfg.top_p)
+                q = next_distribution(logits, cfg.temperature, cfg.top_p)
                 torch.testing.assert_close(drawn, q, atol=1e-4, rtol=1e-3)
             children = tree.children[parent]
             assert [tree.probs[node] for node in children] == pytest.approx([float(q[tree.tokens[node]]) for node in children], abs=1e-4)
@@ -109,12 +111,19 @@ def test_penalties_are_applied_to_each_node_behind_its_own_path(pair):
             assert len(set(path)) == len(path)
 
 
-def test_drafts_hold_only_tokens_that_the_drafter_can_write(random_model, random_eagle):
-    few = torch.tensor([1, 4, 9, 20, 27])
-    pair = ModelPair(random_model(2), random_model(1), eagle=random_eagle(draft_ids=few))
+@pytest.mark.parametrize("text_pieces", [True, False])
+@pytest.mark.parametrize("lean", [True, False])
+def test_drafts_hold_only_tokens_that_the_drafter_can_write_and_those_of_the_text(random_model, random_eagle, lean, text_pieces):
+    few, beyond = {1, 4, 9, 20, 27}, set()
+    pair = ModelPair(random_model(2), random_model(1), eagle=random_eagle(draft_ids=torch.tensor(sorted(few))))
     for draft in ("top", "paths", "branches"):
-        out = check_drafts(pair, Cfg(max_new_tokens=12, draft=draft, topk_branch=4, draft_span=2, temperature=3.0, top_p=1.0))
-        assert {token for step in out.steps for token in step.tree.tokens} <= set(few.tolist())
+        out = check_drafts(pair, Cfg(max_new_tokens=12, draft=draft, topk_branch=4, draft_span=2, temperature=3.0, top_p=1.0, lean=lean,
+                                     text_pieces=text_pieces))
+        text = out.prompt_ids + out.new_ids
+        for step in out.steps:
+            assert set(step.tree.tokens) <= few | (set(text[:step.context]) if text_pieces else set())
+            beyond |= set(step.tree.tokens) - few
+    assert bool(beyond) == text_pieces
 
 
 # -- faults that leave a greedy output as it is and cost only acceptance: the same checks must notice them

@@ -242,3 +242,16 @@ def test_real_model_samples_from_its_own_distribution(real):
         rare = [cell for cell in due if due[cell] < 5]
         cells = [(seen[cell], due[cell]) for cell in due if cell not in rare] + [(sum(map(seen.get, rare, [0] * len(rare))), sum(due[c] for c in rare))]
         assert len(cells) >= 4 and chisquare(*zip(*[cell for cell in cells if cell[1] > 0])).pvalue > 1e-3, (method, cells)
+
+
+def test_words_of_the_question_are_drafted_in_the_answer_though_the_drafter_has_no_pieces_for_them(real):
+    question = [{"role": "user", "content": "What is the difference between a bassoon and a clarinet?"}]
+    cfg = Cfg(max_new_tokens=48, topk_branch=1, draft_span=4)
+    more, fewer = (generate(real, question, replace(cfg, text_pieces=on), "eagle") for on in (True, False))
+    own = set(real.eagle.draft_ids.tolist())
+
+    def others(run):
+        return {token for step in run.steps for token in step.tree.tokens} - own
+    assert more.new_ids == fewer.new_ids and not others(fewer)
+    assert others(more) and others(more) <= {*more.prompt_ids, *more.new_ids}
+    assert more.verifier_calls < fewer.verifier_calls

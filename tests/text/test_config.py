@@ -12,7 +12,7 @@ def test_defaults_are_the_documented_ones():
     assert dataclasses.asdict(Cfg()) == {
         "max_new_tokens": 30, "temperature": 0.8, "top_p": 0.9, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0,
         "topk_branch": 4, "draft_span": 3, "do_sample": False, "acceptance": "auto", "seed": 42, "debug": False, "draft": "auto",
-        "adaptive_span": False, "draft_confidence": 0.0, "lookup_first": 0, "lean": True}
+        "adaptive_span": False, "draft_confidence": 0.0, "lookup_first": 0, "text_pieces": True, "lean": True}
 
 
 def test_settings_cannot_be_changed_after_construction():

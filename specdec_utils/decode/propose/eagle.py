@@ -4,6 +4,7 @@ from transformers import LogitsProcessorList
 
 from ...run.asking import Ask, Asking, alone
 from ...run.eagle import CachedEagle, cached_eagle
+from ...run.text_pieces import output_matrix
 from ...text.config import Cfg
 from ..price import Price
 from ..tree import ROOT, TokenTree
@@ -52,7 +53,8 @@ class Eagle(SmallModel):
     def __init__(self, *of_the_run):
         Drafter.__init__(self, *of_the_run)
         embeddings = self.pair.verifier.get_input_embeddings().weight
-        self.model = cached_eagle(self.pair.eagle, embeddings, self.capacity, self.cfg.lean)
+        matrix = output_matrix(self.pair.verifier) if self.cfg.text_pieces else None
+        self.model = cached_eagle(self.pair.eagle, embeddings, self.capacity, self.cfg.lean, matrix)
         self.hidden = self.pair.eagle.layers
         self._features: torch.Tensor | None = None  # true ones that the drafter has not read yet
 
