@@ -40,10 +40,10 @@ def plan(lengths: list[int], steps: int, tokens: int, seed: int) -> list[list[in
     return batches[:steps]
 
 
-def drafts_of(roles: torch.Tensor, depth: int, least: int = GREEDY) -> torch.Tensor:
+def drafts_of(roles: torch.Tensor, depth: int) -> torch.Tensor:
     """Which positions of `roles` [B, T] drafts begin after: those from which on the next token is the answer's, and so is the one
-    `depth` further (`least` USER: or both are the user's). True or false, [B, T - depth]."""
-    answer, length = roles >= least, roles.shape[1] - depth
+    `depth` further. True or false, [B, T - depth]."""
+    answer, length = roles >= GREEDY, roles.shape[1] - depth
     return answer[:, 1:length + 1] & F.pad(answer, (0, 1))[:, depth + 1:depth + 1 + length]
 
 
@@ -65,10 +65,11 @@ def expected_pieces(chats: Chats, matrix: torch.Tensor, pieces: int) -> torch.Te
 def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folder: Path, seed: int, stage: Stage = STAGE,
                      inner: int = INNER, pieces: int = PIECES, layers: tuple[int, ...] | None = None, tokens: int = TOKENS,
                      every: int = 100, evaluate: Callable[[EagleDrafter], float] | None = None) -> tuple[EagleDrafter, list[dict]]:
-    """Distil for `steps` steps. The loss of the first unrolled step is taken after all positions that the model wrote, that of the later
-    ones after a share of the answers', drawn anew each time. The verifier's states come scaled to a root mean square of one, layer by
-    layer, which in the end goes into `fc` (`evaluate` is given such a drafter), and with noise of `NOISE`, lest the drafter learn the
-    chats by heart. The output matrix begins as the verifier's. Products are in bfloat16 where this machine is the faster with it."""
+    """Distil for `steps` steps. The loss of the first unrolled step is taken after all positions of the answers, that of the later ones
+    after a share of them, drawn anew each time. The verifier's states come scaled to a root mean square of one, layer by layer, which in
+    the end goes into `fc` (`evaluate` is given such a drafter), and with noise that falls from `NOISE` to nothing, lest the drafter learn
+    the chats by heart: most units are smaller than one. The output matrix begins as the verifier's. Products are in bfloat16 where this
+    machine is the faster with it."""
     layers = layers or layers_of(verifier)
     stage, width = replace(stage, steps=steps), verifier.config.hidden_size
     embeddings, matrix = (part.weight.detach() for part in (verifier.get_input_embeddings(), verifier.get_output_embeddings()))
@@ -95,8 +96,8 @@ def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folde
     def loss_of_step(step: int) -> torch.Tensor:
         depth = stage.depth(step)
         ids, roles, states, logs = chats.part(batches[step]).padded(depth)
-        first, whole = drafts_of(roles, 1, least=USER)[:, :ids.shape[1] - depth], drafts_of(roles, depth)
-        asked = roles >= USER  # the only places whose distributions are needed
+        first, whole = drafts_of(roles, 1)[:, :ids.shape[1] - depth], drafts_of(roles, depth)
+        asked = roles >= GREEDY  # the only places whose distributions are needed
         place = asked.flatten().cumsum(0).sub_(1).view_as(ids)
         p = (states[asked][:, -width:] @ matrix.T).sub_(logs[asked, None]).exp_()
         rng, texts = torch.Generator().manual_seed(seed * 1_000_003 + step), torch.arange(len(ids))[:, None]
@@ -104,7 +105,7 @@ def train_chat_eagle(verifier: LlamaForCausalLM, chats: Chats, steps: int, folde
         none = ~whole.any(dim=1, keepdim=True)  # a text too short for a draft as deep: whatever comes, it weighs little
         rows = torch.multinomial((whole | none).float(), count, replacement=bool((whole.sum(1) < count).any()), generator=rng)
         features = states[..., :-width] * scales
-        features += NOISE * torch.randn(features.shape, generator=rng)
+        features += NOISE * (1 - step / steps) * torch.randn(features.shape, generator=rng)
         targets = [p[place[:, 1:first.shape[1] + 1][first]], *(p[place[texts, rows + j].flatten()] for j in range(2, depth + 1))]
         with torch.autocast("cpu", torch.bfloat16, enabled=halved):
             outputs = eagle.unroll(features, ids, embeddings, depth, rows)

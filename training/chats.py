@@ -19,7 +19,7 @@ from specdec_utils.models.pair import ModelPair
 from specdec_utils.run.packed import why_not_packed
 from specdec_utils.run.products import seconds
 
-from .user_turns import SYSTEMS, user_opening
+from .user_turns import SYSTEMS, user_opening, whole_words
 
 ROOM = 384  # positions of a chat
 PLAIN = "{{ bos_token or '' }}{% for message in messages %}{{ message['content'] }}\n{% endfor %}"  # for a model that knows no chats
@@ -115,7 +115,7 @@ def chat(template: ChatTemplate, rng: random.Random) -> list[Turn]:
     so that they make sense; most answers are greedy, as those are on which a drafter is judged."""
     system = rng.choices((SYSTEMS[0], rng.choice(SYSTEMS[1:]), None), (16, 3, 1))[0]
     warmth = rng.choices((0.0, 0.7, 1.0), (17, 2, 1))[0]
-    words, least, most = user_opening(rng)
+    words, least, most = user_opening(rng, whole_words(template.tokenizer))
     two = not least and rng.random() < 0.1
 
     def answer(most: int) -> Turn:

@@ -1,10 +1,15 @@
 """How users begin: first words of questions, stories, summaries and requests for code. The model writes the rest of the turn.
 
 The words go as far as a subject, so that a model that writes at a low temperature still asks about many things; without one it asks the
-same few questions, and at a high temperature nonsense.
+same few questions, and at a high temperature nonsense. Half of the subjects are made of words of the model's own vocabulary,
+thousands where the lists here have hundreds.
 """
 import random
 import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from transformers import PreTrainedTokenizerBase
 
 SYSTEMS = (
     "You are a helpful AI assistant named SmolLM, trained by Hugging Face",  # the template's own, first
@@ -112,16 +117,18 @@ TEXTS = (
     "What are the main points of this text?\n\n", "Read the text and write a summary.\n\nText: ", "Summarise this passage: ",
     "Can you summarize the following for me?\n\n", "Write a brief summary of the passage:\n\n", "TL;DR of this text:\n\n",
     "Summarize the following article in a few sentences.\n\n", "Please give me the key points of this text:\n\n",
-    "Summarize this news story:\n\n", "Put this text into your own words, briefly:\n\n", "Summarize this letter:\n\nDear",
+    "Summarize this news story:\n\n", "Put this text into your own words, briefly:\n\n", "Summarize this letter:\n\n",
     "What is this text about?\n\n", "Shorten the following text:\n\n", "Summarize this report for my colleagues:\n\n")
 TEXT_STARTS = (
     "", "Scientists who study {topic} have", "Last year, {who}", "Many people think that {topic}", "A new study of {topic} shows that",
     "The history of {topic} began", "For centuries, {topic}", "In the town of", "{topic} are", "{topic} is",
-    "Researchers have found that {topic}", "Today, {topic}", "When {who}", "On Monday, the city council", "The company announced that",
-    "Over the past ten years, {topic}", "Although {topic}", "The museum of {topic} opened", "A school in", "Experts say that {topic}",
-    "To {do}, you need", "If you want to {do},", "The first time that {who}", "There are many ways to {do}.", "The price of",
-    "Every summer, {who}", "Our team has", "A fire in", "The new train line", "Visitors to", "The weather this week", "Doctors recommend",
-    "The bank said", "The club will meet", "Thanks to {topic},", "A group of students", "The festival", "How {thing} works is")
+    "Researchers have found that {topic}", "Today, {topic}", "When {who}", "Dear customers, {thing}", "{thing} was found in",
+    "Good morning, {who}", "The team that works on {topic} will", "At the end of the season, {topic}", "Anyone who wants to {do} should",
+    "{who} won", "On Monday, the city council", "The company announced that", "Over the past ten years, {topic}", "Although {topic}",
+    "The museum of {topic} opened", "A school in", "Experts say that {topic}", "To {do}, you need", "If you want to {do},",
+    "The first time that {who}", "There are many ways to {do}.", "The price of", "Every summer, {who}", "Our team has", "A fire in",
+    "The new train line", "Visitors to", "The weather this week", "Doctors recommend", "The bank said", "The club will meet",
+    "Thanks to {topic},", "A group of students", "The festival", "How {thing} works is")
 CODE = (
     "Write a Python function that {task}.", "Write a Python function that {task}.", "Write a Python function that {task} and",
     "Write a function in Python that {task}.", "Write a function that {task}.", "Write a Python program that {task}.",
@@ -156,19 +163,53 @@ TASK = (
     "groups words by their first letter", "removes punctuation from a text", "finds the missing number", "plays rock, paper, scissors",
     "asks for a name and prints a greeting", "sums the digits of a number", "counts down from ten", "adds two numbers")
 SUBJECTS = {"topic": TOPIC, "thing": THING, "who": WHO, "do": DO, "task": TASK}
+OF_WORDS = {  # subjects made of any words
+    "topic": ("{word}", "{word}", "{word} and {word}", "the {word} of {word}", "a {word}", "the {word}"),
+    "thing": ("a {word}", "a {word}", "a {word} {word}", "the {word}", "{word}"),
+    "who": ("a {word}", "a {word}", "the {word}", "a {word} {word}", "a boy with a {word}", "a woman who loved {word}", "my {word}"),
+    "do": ("find a {word}", "choose a {word}", "make a {word}", "fix a broken {word}", "learn about {word}", "take care of a {word}",
+           "understand {word}", "clean a {word}", "store a {word}", "talk about {word}", "avoid {word}", "draw a {word}", "become a {word}",
+           "measure {word}", "improve my {word}", "use a {word}", "paint a {word}", "explain {word} to my class", "prepare for a {word}"),
+    "task": ("computes the {word} of a list of numbers", "checks whether a {word} is valid", "prints a {word}", "finds the shortest {word}",
+             "finds all {word} in a text", "keeps track of {word} in a dictionary", "simulates a {word}", "converts {word} to {word}",
+             "counts the {word} in a list", "reads {word} from a file", "stores {word} in a list and prints it",
+             "returns the {word} of a {word}",
+             "sorts objects by {word}", "filters a list by {word}", "computes the price of a {word}", "draws a {word}", "parses a {word}",
+             "models a {word} with attributes {word} and {word}", "takes a {word} and a {word} and returns the {word}",
+             "asks the user for a {word} and prints the {word}", "removes every {word} from a string", "splits a {word} into parts",
+             "checks whether a {word} contains a {word}", "updates the {word} of each {word}", "logs every {word}", "validates a {word}",
+             "returns the first {word} that is larger than a limit", "plays a game about a {word}", "groups {word} by {word}",
+             "computes the sum of every {word}", "plots the {word} over time", "returns a random {word}", "merges a {word} with a {word}")}
 
 
-def filled(words: str, rng: random.Random) -> str:
-    """`words` with each {name} in them replaced by one of its `SUBJECTS`, drawn from `rng`."""
-    return re.sub(r"{(\w+)}", lambda name: rng.choice(SUBJECTS[name[1]]), words)
+@lru_cache(maxsize=4)
+def whole_words(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
+    """Words that are one piece of the tokenizer's vocabulary, also with a capital, which parts of words seldom are; in the order of their
+    ids, of four letters or more, none of those that end as verbs in the past, adverbs and plurals do."""
+    pieces = tokenizer.get_vocab()
+    words = [piece for piece in sorted(pieces, key=pieces.get) if re.fullmatch("[\u0120\u2581][a-z]{4,}", piece)]  # behind a space
+    return tuple(piece[1:] for piece in words
+                 if piece[0] + piece[1:].capitalize() in pieces and not piece.endswith(("ed", "ing", "ly", "s")))
 
 
-def user_opening(rng: random.Random) -> tuple[str, int, int]:
+def filled(text: str, rng: random.Random, words: Sequence[str] = ()) -> str:
+    """`text` with each {name} in it replaced by one of its `SUBJECTS`, drawn from `rng`; where `words` are given, half of the time by
+    some of these."""
+    def subject(name: re.Match) -> str:
+        if name[1] == "word":
+            return rng.choice(words)
+        if words and rng.random() < 0.5:
+            return re.sub(r"\ba (?=[aeio])", "an ", filled(rng.choice(OF_WORDS[name[1]]), rng, words))
+        return rng.choice(SUBJECTS[name[1]])
+    return re.sub(r"{(\w+)}", subject, text)
+
+
+def user_opening(rng: random.Random, words: Sequence[str] = ()) -> tuple[str, int, int]:
     """The first words of a user's turn, drawn from `rng`, and how many tokens the model must and may add to them: a text to be summed up
-    is not to end after its first sentence."""
-    kind = rng.choices(("story", "question", "summary", "code"), (5, 8, 5, 4))[0]
+    is not to end after its first sentence. `words`: the model's own, to make subjects of (`whole_words`)."""
+    kind = rng.choices(("story", "question", "summary", "code"), (5, 8, 5, 6))[0]
     if kind == "summary":
-        start, least = filled(rng.choice(TEXT_STARTS), rng), rng.choice((40, 60, 80))
+        start, least = filled(rng.choice(TEXT_STARTS), rng, words), rng.choice((40, 60, 80))
         return (rng.choice(TEXTS) + start[:1].upper() + start[1:]).rstrip(" "), least, least + 50
-    words = {"story": STORIES, "question": QUESTIONS, "code": CODE}[kind]
-    return filled(rng.choice(words), rng), 0, 60 if kind == "code" else 40
+    openings = {"story": STORIES, "question": QUESTIONS, "code": CODE}[kind]
+    return filled(rng.choice(openings), rng, words), 0, 60 if kind == "code" else 40

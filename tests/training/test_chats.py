@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from specdec_utils.models.eagle import EagleDrafter
 from specdec_utils.models.pair import ModelPair
 from specdec_utils.text.chat_prompts import CHAT_PROMPTS
 from training import chat_eagle, chat_library, smollm2
@@ -20,7 +21,7 @@ from training.chats import GIVEN, GREEDY, SAMPLED, USER, ChatTemplate, Turn, ans
 from training.eagle import HeadLoss
 from training.eagle_measures import acceptance_by_depth
 from training.loop import Muon
-from training.user_turns import SYSTEMS, user_opening
+from training.user_turns import SYSTEMS, TASK, TOPIC, filled, user_opening, whole_words
 
 LAYERS, ROOM, END = (0, 2, 3), 40, 2
 
@@ -188,6 +189,31 @@ def test_template_is_the_tokenizers_own_and_kinds_of_users_all_occur(byte_tokeni
     assert not {words for words, *_ in openings} & {words for kind in CHAT_PROMPTS.values() for words in kind}
 
 
+class Vocabulary:
+    def __init__(self, *pieces):
+        self.pieces = pieces
+
+    def get_vocab(self):
+        return {piece: i for i, piece in reversed([*enumerate(self.pieces)])}
+
+
+def test_users_also_ask_about_the_words_of_a_vocabulary():
+    """Whole words only: parts of words seldom stand there with a capital too."""
+    words = whole_words(Vocabulary("Ġfrost", "ĠFrost", "Ġchalleng", "Ġpainting", "ĠPainting", "frost", "▁heron", "▁Heron", "Ġboat", "ĠBoat", "ĠUSA",
+                                   "Ġboats", "ĠBoats", "Ġox", "ĠOx", "apricot", "Ġapricot", "ĠApricot"))
+    assert words == ("frost", "heron", "boat", "apricot")
+    assert whole_words(Vocabulary("a", "b", " ")) == ()
+    rng = random.Random(6)
+    topics, tasks = ([filled(text, rng, words) for _ in range(1000)] for text in ("{topic}", "{task}"))
+    assert 450 < sum(topic in TOPIC for topic in topics) < 550 and 450 < sum(task in TASK for task in tasks) < 550
+    assert all(topic in TOPIC or any(word in topic for word in words) for topic in topics)
+    assert any("an apricot" in topic for topic in topics) and not any("a apricot" in text for text in topics + tasks)
+    openings = [user_opening(rng, words)[0] for _ in range(1000)]
+    assert sum(any(word in opening for word in words) for opening in openings) > 200
+    assert not any("{" in opening.split("```")[0] for opening in openings)
+    assert all(filled("{topic}", rng) in TOPIC for _ in range(100))  # of a vocabulary without words
+
+
 def test_a_plan_takes_each_chat_once_an_epoch_and_keeps_to_its_size():
     lengths = [20 + 7 * i % 90 for i in range(60)]
     batches, chosen = plan(lengths, 100, 300, seed=2), []
@@ -201,8 +227,6 @@ def test_drafts_begin_where_the_next_token_and_the_last_guess_are_the_answers():
     roles = torch.tensor([[GIVEN, USER, GIVEN, GREEDY, GREEDY, GREEDY, GIVEN, GIVEN, SAMPLED, SAMPLED, SAMPLED, SAMPLED, GIVEN]])
     assert drafts_of(roles, 1)[0].nonzero()[:, 0].tolist() == [2, 3, 7, 8, 9]
     assert drafts_of(roles, 2)[0].nonzero()[:, 0].tolist() == [2, 7, 8]
-    assert drafts_of(roles, 1, least=USER)[0].nonzero()[:, 0].tolist() == [2, 3, 7, 8, 9]
-    assert drafts_of(torch.tensor([[GIVEN, USER, USER, GIVEN, GREEDY]]), 1, least=USER)[0].tolist() == [True, False, False, False]
     assert drafts_of(roles, 1).shape == (1, 12) and drafts_of(roles, 2).shape == (1, 11)
 
 
@@ -273,6 +297,26 @@ def test_chat_eagle_learns_goes_on_from_its_checkpoint_and_reads_unscaled_featur
     assert all(y > x + 0.1 and y > 0.8 for x, y in zip(before["greedy_equal"], after["greedy_equal"]))
 
 
+def test_it_learns_after_answers_alone_with_noise_that_falls_to_nothing(llama, chats, tmp_path, monkeypatch):
+    noise, learnt, unroll, loss = [], [], EagleDrafter.unroll, chat_eagle.unrolled_loss
+    lengths = {tuple(ids.tolist()): int((roles >= GREEDY).sum()) for ids, roles in zip(chats.ids, chats.roles)}
+
+    def seen(self, features, ids, *rest):
+        noise.append(features[:, -1].std().item())  # behind a chat the states are nothing else
+        learnt.append([sum(lengths[key] for row in ids.tolist() for key in lengths if tuple(row[:len(key)]) == key)])
+        return unroll(self, features, ids, *rest)
+
+    def counted(eagle, outputs, targets, *rest):
+        learnt[-1].append(len(targets[0]))
+        return loss(eagle, outputs, targets, *rest)
+    monkeypatch.setattr(EagleDrafter, "unroll", seen)
+    monkeypatch.setattr(chat_eagle, "unrolled_loss", counted)
+    with torch.random.fork_rng():
+        train_chat_eagle(llama, chats, 20, tmp_path, 2, inner=32, pieces=40, layers=LAYERS, tokens=300)
+    assert noise == pytest.approx([0.1 * (1 - step / 20) for step in range(20)], rel=0.3)
+    assert all(0.8 * answers < rows <= answers for answers, rows in learnt)  # the first token of an answer follows its mark, not a draft
+
+
 def test_products_of_the_training_are_in_the_dtype_that_is_faster_here_and_its_weights_in_float32(llama, chats, tmp_path, monkeypatch):
     learnt = []
     for dtype in (torch.float32, torch.bfloat16):
@@ -317,6 +361,7 @@ def test_command_writes_chats_trains_measures_and_writes_the_card(llama, byte_to
     card, weights = (tmp_path / "out" / "MODEL_CARD.md").read_text(encoding="utf-8"), tmp_path / "out" / "eagle" / "model.safetensors"
     measured = json.loads((tmp_path / "out" / "measurements.json").read_text(encoding="utf-8"))
     assert {*measured["tokens_a_pass"]} == {*measured["acceptance"]} == {*prompts} and measured["mean_tokens_a_pass"] >= 1
+    assert {*measured["tokens_a_pass_own_pieces"]} == {*prompts} and measured["mean_tokens_a_pass_own_pieces"] >= 1
     assert f"c = **{measured['c']:.3f}** of a verifier step" in card and measured["bytes"] == weights.stat().st_size
     kept = weights.read_bytes()
     with torch.random.fork_rng():
