@@ -12,11 +12,18 @@ def shared(learnt: dict) -> str:
     return f"{which} an answer that shares 16 tokens in a row with one that is measured here."
 
 
+def by_kind(m: dict) -> str:
+    """First choices and tokens of a pass by kind of prompt, as a table."""
+    rows = [f"| {NAMES[kind]} | {depths(m['acceptance'][kind]['equal'])} | {passes:.2f} | {m['tokens_a_pass_own_pieces'][kind]:.2f} |"
+            for kind, passes in m["tokens_a_pass"].items()]
+    return "\n".join(["| prompts | first choice equal, by depth | tokens a pass | own pieces alone |", "|---|---|---|---|", *rows,
+                      f"| **mean of the kinds** | | **{m['mean_tokens_a_pass']:.2f}** | {m['mean_tokens_a_pass_own_pieces']:.2f} |"])
+
+
 def chat_card(m: dict) -> str:
     """The model card as Markdown, from the dictionary that `smollm2.measure_chats` and its caller put together."""
     learnt, held_out = m["learnt"], m["held_out"]
     given, users, greedy, sampled = learnt["tokens_by_role"]
-    rows = "\n".join(f"| {NAMES[kind]} | {depths(m['acceptance'][kind]['equal'])} | {passes:.2f} |" for kind, passes in m["tokens_a_pass"].items())
     history = "\n".join(f"| {h['step']} | {h['loss']:.3f} |" for h in learnt["history"][:-1:max(1, len(learnt["history"]) // 8)]
                         + learnt["history"][-1:])
     return f"""# Model card: `smollm2`
@@ -41,9 +48,10 @@ weights are under the project's licence.
 
 ## Recipe
 `python -m training smollm2`, seed {learnt['seed']}, {learnt['steps']} steps of about {TOKENS:,} tokens, against the model's whole distribution: what it
-gives to pieces that the drafter cannot write counts as rejected. The first unrolled step after every position that the model wrote, the
-later ones (three deep, from the middle of the run on four, weights 0.9^j) after positions of answers. KL, then from 30 % to 80 % of the run
-more and more total variation, at temperature 1 and at a half. Noise of {NOISE} of their size on the states that it reads. Muon (0.02) on the layer's
+gives to pieces that the drafter cannot write counts as rejected. The first unrolled step after every position of the answers, the
+later ones (three deep, from the middle of the run on four, weights 0.9^j) after some of them. KL, then from 30 % to 80 % of the run
+more and more total variation, at temperature 1 and at a half. Noise on the states that it reads, from {NOISE} of their size
+falling to nothing. Muon (0.02) on the layer's
 matrices, AdamW (0.0005) on the norms and the output matrix, flat for 40 % of the run, then linear to 0.02 of it. The pieces are those that the model expects to write
 most often in the answers of up to {COUNTED:,} of these chats, by its own distributions; their rows of the output matrix begin as the model's own.
 Float32, its products by oneDNN, which may round factors to bfloat16 where the processor has that; the layer's products and those of the
@@ -57,12 +65,10 @@ backward pass in bfloat16 where the machine is the faster with it (the logits no
 ## Measured, in float32
 On {m['prompts']} prompts of four kinds (`specdec_utils/text/chat_prompts.py`), greedy answers of up to 128 tokens: by depth 1 to 6, a right path
 given, how often the drafter's first choice is the model's; and the tokens of a verifier pass with a greedy chain of four, the pass over
-the prompt included.
+the prompt included: as the package drafts, which adds what stands in the text (`specdec_utils/run/text_pieces.py`), and with the
+drafter's own pieces alone, as engines do. The first choices are of these alone.
 
-| prompts | first choice equal, by depth | tokens a pass |
-|---|---|---|
-{rows}
-| **mean of the kinds** | | **{m['mean_tokens_a_pass']:.2f}** |
+{by_kind(m)}
 
 On 48 chats of the training's kind that it did not learn from: first choice equal on greedy answers {depths(held_out['greedy']['equal'])};
 mean of sum(min(p, q)) on sampled ones {depths(held_out['sampled']['sum_min_p_q'])}. A draft step, its share of the pass over accepted
@@ -78,7 +84,6 @@ model's weights of four bits best; with the hub's original ones it works too, wi
 def own_card(m: dict, source: str) -> str:
     """The card of a drafter for the user's own model `source`, from the same dictionary."""
     learnt, (_, users, greedy, sampled) = m["learnt"], m["learnt"]["tokens_by_role"]
-    rows = "\n".join(f"| {NAMES[kind]} | {depths(m['acceptance'][kind]['equal'])} | {passes:.2f} |" for kind, passes in m["tokens_a_pass"].items())
     return f"""# Drafter for `{source}`
 
 An eagle drafter (EAGLE-3, arXiv 2503.01840; `LlamaForCausalLMEagle3`) that reads the model's hidden states in front of layers
@@ -88,12 +93,10 @@ Trained in {learnt['steps']} steps, seed {learnt['seed']}, on {learnt['chats']} 
 greedily, {sampled} sampled. {shared(learnt)} The recipe is that of the pair `smollm2`.
 
 Greedy answers to {m['prompts']} prompts, in float32: by depth 1 to 6, a right path given, how often the drafter's first choice is the model's;
-and the tokens of a verifier pass with a chain of four.
+and the tokens of a verifier pass with a chain of four, as the package drafts, which adds what stands in the text, and with the drafter's
+own pieces alone, as engines do. The first choices are of these alone.
 
-| prompts | first choice equal, by depth | tokens a pass |
-|---|---|---|
-{rows}
-| **mean of the kinds** | | **{m['mean_tokens_a_pass']:.2f}** |
+{by_kind(m)}
 
 A draft step takes c = **{m['c']:.3f}** of a verifier step (one thread, weights not packed).
 """

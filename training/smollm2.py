@@ -2,6 +2,7 @@
 where it was stopped."""
 import json
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,7 +12,6 @@ from specdec_utils.decode.advance import generate
 from specdec_utils.models.eagle import EagleDrafter
 from specdec_utils.models.load import load_pair
 from specdec_utils.models.pair import ModelPair
-from specdec_utils.run.packed import pack, unpack
 from specdec_utils.text.chat_prompts import CHAT_PROMPTS, as_chats
 from specdec_utils.text.config import Cfg
 from specdec_utils.text.tokens import those_that_fit
@@ -40,19 +40,21 @@ def measured_chats(pair: ModelPair, template: ChatTemplate, prompts: dict[str, t
 
 def measure_chats(pair: ModelPair, measured: dict[str, Chats], held_out: Chats, prompts: dict[str, tuple[str, ...]]) -> dict:
     """The card's measurements of `pair.eagle`: acceptance by depth on the greedy answers `measured` to `prompts`, by kind, and on chats
-    that were held out; tokens of a verifier pass with a greedy chain of four; size; c."""
-    verifier, eagle, texts = pair.verifier, pair.eagle, {}
+    that were held out; tokens of a verifier pass with a greedy chain of four, by kind, with the text's pieces (`run.text_pieces`) and
+    with its own alone; size; c."""
+    verifier, eagle = pair.verifier, pair.eagle
     acceptance = {kind: acceptance_on_chats(verifier, eagle, part, GREEDY) for kind, part in measured.items()}
     apart = {"greedy": acceptance_on_chats(verifier, eagle, held_out, GREEDY),
              "sampled": acceptance_on_chats(verifier, eagle, held_out, SAMPLED)}
     c = cost(verifier, eagle, [ids.tolist() for part in measured.values() for ids in part.ids[:1]])
-    pack(verifier)
-    for kind, part in prompts.items():
-        texts[kind] = [generate(pair, chat, CHAIN, "eagle") for chat in as_chats(part)]
-    unpack(verifier)
-    passes = {kind: sum(len(out.new_ids) for out in part) / sum(out.verifier_calls for out in part) for kind, part in texts.items()}
+
+    def passes(cfg: Cfg) -> dict[str, float]:
+        texts = {kind: [generate(pair, chat, cfg, "eagle") for chat in as_chats(part)] for kind, part in prompts.items()}
+        return {kind: sum(len(out.new_ids) for out in part) / sum(out.verifier_calls for out in part) for kind, part in texts.items()}
+    read, own = passes(CHAIN), passes(replace(CHAIN, text_pieces=False))
     parameters = sum(weight.numel() for weight in eagle.parameters())
-    return {"acceptance": acceptance, "held_out": apart, "tokens_a_pass": passes, "mean_tokens_a_pass": statistics.mean(passes.values()),
+    return {"acceptance": acceptance, "held_out": apart, "tokens_a_pass": read, "mean_tokens_a_pass": statistics.mean(read.values()),
+            "tokens_a_pass_own_pieces": own, "mean_tokens_a_pass_own_pieces": statistics.mean(own.values()),
             "prompts": sum(map(len, prompts.values())), "parameters": parameters, "inner": eagle.inner,
             "pieces": eagle.lm_head.out_features, "layers": list(eagle.layers), "c": c}
 
