@@ -244,10 +244,10 @@ def test_real_model_samples_from_its_own_distribution(real):
         assert len(cells) >= 4 and chisquare(*zip(*[cell for cell in cells if cell[1] > 0])).pvalue > 1e-3, (method, cells)
 
 
-def test_words_of_the_question_are_drafted_in_the_answer_though_the_drafter_has_no_pieces_for_them(real):
-    question = [{"role": "user", "content": "What is the difference between a bassoon and a clarinet?"}]
+def test_words_of_a_text_are_drafted_in_its_summary_though_the_drafter_has_no_pieces_for_them(real):
+    text = [{"role": "user", "content": CHATS["summary"]}]
     cfg = Cfg(max_new_tokens=48, topk_branch=1, draft_span=4)
-    more, fewer = (generate(real, question, replace(cfg, text_pieces=on), "eagle") for on in (True, False))
+    more, fewer = (generate(real, text, replace(cfg, text_pieces=on), "eagle") for on in (True, False))
     own = set(real.eagle.draft_ids.tolist())
 
     def others(run):
