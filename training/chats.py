@@ -1,8 +1,8 @@
 """Chats that an instruct model writes itself, users' turns too, with the hidden states that the eagle drafter reads.
 
 Behind its template's opening of a user's turn the model writes what a user might (Xu et al. 2024, Magpie, arXiv 2406.08464), from
-the first words on that are given here so that all kinds of prompts occur; then it answers. Many chats at a time: a row of the
-batch that ends its chat begins the next one.
+the first words on that are given here so that all kinds of prompts occur; half of the users' first turns are given whole. Then it
+answers. Many chats at a time: a row of the batch that ends its chat begins the next one.
 """
 import random
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +20,7 @@ from specdec_utils.run.packed import why_not_packed
 from specdec_utils.run.products import seconds
 
 from .user_turns import SYSTEMS, user_opening, whole_words
+from .whole_turns import whole_turn
 
 ROOM = 384  # positions of a chat
 PLAIN = "{{ bos_token or '' }}{% for message in messages %}{{ message['content'] }}\n{% endfor %}"  # for a model that knows no chats
@@ -110,19 +111,30 @@ def template_of(pair: ModelPair) -> ChatTemplate | RenderedTemplate:
     return RenderedTemplate(tokenizer, min(pair.eos_ids, default=tokenizer.eos_token_id))
 
 
+def said(template: ChatTemplate, words: str) -> Turn:
+    """A user's turn of given `words`, and what ends it."""
+    return Turn(template.ids(words) + ([template.end] if template.closing is None else template.closing))
+
+
+def asked(template: ChatTemplate, rng: random.Random) -> Turn:
+    """A user's first turn, drawn from `rng`: given whole, or begun here and written on at a low temperature, so that it makes sense."""
+    if rng.random() < 0.5:
+        return said(template, whole_turn(rng))
+    words, least, most = user_opening(rng, whole_words(template.tokenizer))
+    return Turn(template.ids(words), most, 0.8 if least else rng.choice((0.3, 0.5, 0.7)), USER, template.closing, least)
+
+
 def chat(template: ChatTemplate, rng: random.Random) -> list[Turn]:
-    """The turns of a chat, drawn from `rng`: one in ten has two questions, none of those about a text. Users write at a low temperature,
-    so that they make sense; most answers are greedy, as those are on which a drafter is judged."""
+    """The turns of a chat, drawn from `rng`: one in twenty has two questions, none of those about a text. Most answers are greedy, as
+    those are on which a drafter is judged."""
     system = rng.choices((SYSTEMS[0], rng.choice(SYSTEMS[1:]), None), (16, 3, 1))[0]
     warmth = rng.choices((0.0, 0.7, 1.0), (17, 2, 1))[0]
-    words, least, most = user_opening(rng, whole_words(template.tokenizer))
-    two = not least and rng.random() < 0.1
+    first = asked(template, rng)
+    two = first.most and not first.least and rng.random() < 0.1
 
     def answer(most: int) -> Turn:
         return Turn(template.answer, most, warmth, SAMPLED if warmth else GREEDY)
-    turns = [Turn(template.opening(system)),
-             Turn(template.ids(words), most, 0.8 if least else rng.choice((0.3, 0.5, 0.7)), USER, template.closing, least),
-             answer(90 if two else 140)]
+    turns = [Turn(template.opening(system)), first, answer(90 if two else 140)]
     return turns + ([Turn(template.question, 40, 0.5, USER, template.closing), answer(90)] if two else [])
 
 
@@ -245,9 +257,8 @@ def endless(template: ChatTemplate, seed: int, draw: Callable[[ChatTemplate, ran
 
 def answers_to(template: ChatTemplate, prompts: Iterable[str], most: int) -> Iterator[list[Turn]]:
     """Chats with a greedy answer of up to `most` tokens to each of `prompts`, behind the template's own system message."""
-    closing = [template.end] if template.closing is None else template.closing
     for prompt in prompts:
-        yield [Turn(template.opening(SYSTEMS[0])), Turn(template.ids(prompt) + closing), Turn(template.answer, most, 0.0, GREEDY)]
+        yield [Turn(template.opening(SYSTEMS[0])), said(template, prompt), Turn(template.answer, most, 0.0, GREEDY)]
 
 
 def write_chats(model: LlamaForCausalLM, template: ChatTemplate, wanted: Iterator[list[Turn]], seed: int, rows: int = 32,

@@ -2,6 +2,7 @@
 import copy
 import json
 import random
+import re
 import time
 from dataclasses import replace
 
@@ -11,17 +12,32 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from specdec_utils.models.eagle import EagleDrafter
 from specdec_utils.models.pair import ModelPair
-from specdec_utils.text.chat_prompts import CHAT_PROMPTS
+from specdec_utils.text.chat_prompts import CHAT_PROMPTS, CHAT_TUNING
 from training import chat_eagle, chat_library, smollm2
 from training import chats as chats_of_a_model
 from training.__main__ import main
 from training.chat_eagle import acceptance_on_chats, drafts_of, expected_pieces, plan, train_chat_eagle
 from training.chat_library import Chats
-from training.chats import GIVEN, GREEDY, SAMPLED, USER, ChatTemplate, Turn, answers_to, chat, endless, faster_dtype, product, write_chats
+from training.chats import (
+    GIVEN,
+    GREEDY,
+    SAMPLED,
+    USER,
+    ChatTemplate,
+    Turn,
+    answers_to,
+    asked,
+    chat,
+    endless,
+    faster_dtype,
+    product,
+    write_chats,
+)
 from training.eagle import HeadLoss
 from training.eagle_measures import acceptance_by_depth
 from training.loop import Muon
 from training.user_turns import SYSTEMS, TASK, TOPIC, filled, user_opening, whole_words
+from training.whole_turns import whole_turn
 
 LAYERS, ROOM, END = (0, 2, 3), 40, 2
 
@@ -187,6 +203,32 @@ def test_template_is_the_tokenizers_own_and_kinds_of_users_all_occur(byte_tokeni
     assert all(0 <= least < most for _, least, most in openings)
     assert 0.15 < sum(least >= 40 for _, least, _ in openings) / 2000 < 0.3  # texts to be summed up
     assert not {words for words, *_ in openings} & {words for kind in CHAT_PROMPTS.values() for words in kind}
+
+
+def test_half_of_the_users_first_turns_are_given_whole(byte_tokenizer):
+    template, rng = ChatTemplate(byte_tokenizer), random.Random(5)
+    turns = [asked(template, rng) for _ in range(400)]
+    whole = [turn for turn in turns if not turn.most]
+    assert 160 < len(whole) < 240 and all(turn.role == USER for turn in turns if turn.most)
+    assert all(turn.given[-1] == template.end and template.end not in turn.given[:-1] for turn in whole)
+    assert all(turns[1].most for turns in (chat(template, rng) for _ in range(400)) if len(turns) > 3)
+
+
+def test_whole_turns_are_of_all_kinds_hardly_ever_alike_and_none_that_is_measured():
+    rng = random.Random(7)
+    turns = [whole_turn(rng) for _ in range(4000)]
+    assert turns[:5] == [whole_turn(other) for other in [random.Random(7)] for _ in range(5)]
+    assert len({*turns}) > 3000 and not any(mark in turn for turn in turns for mark in "{}")
+    for part in ("story", "difference between", "Why do", "ummar", "Python"):
+        assert sum(part in turn for turn in turns) > 40
+    assert all(turn[0].isupper() and turn[-1] in ".?!:`" or '"' in turn for turn in turns)
+    measured = {words for prompts in (CHAT_PROMPTS, CHAT_TUNING) for kind in prompts.values() for words in kind}
+    assert not measured & {*turns}
+    for turn in turns:  # whoever is told of stays who it is, and no subject comes twice
+        words = {*re.findall(r"[a-z]+", turn.lower())}
+        assert "youngest of five" not in turn or not ({"she", "her"} & words and {"he", "his"} & words)
+    fables = [re.search("fable about (.+) and (.+), with", turn) for turn in turns]
+    assert sum(map(bool, fables)) > 10 and all(fable[1] != fable[2] for fable in fables if fable)
 
 
 class Vocabulary:
