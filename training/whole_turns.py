@@ -3,6 +3,8 @@ again and again, and often nonsense."""
 import random
 import re
 
+from .given_texts import WORDS, given_text
+
 STORY = (
     "Write a short story about {hero} who {deed}.", "Write a story about {hero} who {deed}.", "Tell me a story about {hero} who {deed}.",
     "Tell me a bedtime story about {hero} who {deed}.", "Write a story in which {hero} {deed}.", "Write a tale in which {hero} {deed}.",
@@ -181,170 +183,6 @@ SUMMARY = (
     "{text}\n\nSummarize the text above.", "{text}\n\nWhat is the most important point here?",
     "Give me a brief summary of the following passage:\n\n{text}", "I have no time to read this. What does it say?\n\n{text}",
     "Summarize this for a ten-year-old:\n\n{text}", "Write a headline and a one-sentence summary for this text:\n\n{text}")
-TEXT = (  # a sentence of each line
-    (("{Firm} in {town} {deal}.", "{Firm} has announced that it {deal_}.", "After {span} of talks, {firm} {deal}."),
-     ("The factory employs {number} people.", "{Number} jobs will be lost, most of them in {town}.",
-      "{Number} people are to be hired by {month}."),
-     ("A union spokeswoman called it {verdict}.", "The mayor of {town} called the news {verdict}.",
-      "Shares of {firm} fell by {percent} percent."),
-     ("Talks go on in {month}.", "The company was founded in {year}.", "{Firm} makes {goods} and sells them in {number} countries.")),
-    (("A storm with {weather} swept over {town} {night}.", "{Weather} brought traffic to a halt in {town} {night}.",
-      "Winter came early to {town}."),
-     ("{Number} households were without power for {span}.", "Trees fell onto cars and railway lines.", "Two bridges could not be crossed."),
-     ("Nobody was hurt.", "A truck driver was taken to hospital.", "The fire brigade was called {number} times."),
-     ("Meteorologists expect better weather from {day} on.", "Schools remain closed until {day}.", "The damage is put at {money}.")),
-    (("{Dish} comes from {land}, where it is eaten on {feast}.", "{Dish} is made of {food}, {food} and {food}.",
-      "Few dishes are as simple as {dish}."),
-     ("First the {food} is cut into small pieces and fried with {food}.", "The dough has to rest for {span_short}.",
-      "{Food} and {food} are cooked slowly for {span_short}."),
-     ("Then {food} is added.", "Some cooks leave out the {food}.", "It is seasoned with {spice} and {spice}."),
-     ("It is served cold with {food}.", "It keeps for three days.", "It tastes best on the second day.")),
-    (("I bought {product} {night} and have used it for {span}.", "This {product_} was a present from my sister.",
-      "We have had {product} for {span} now."),
-     ("The {piece} is well made and easy to replace.", "The instructions are hard to understand.", "The {piece} broke after {span_short}."),
-     ("It is louder than I thought.", "The color is not the one in the picture.", "The shop answered my questions within a day.",
-      "The battery lasts for {span_short}."),
-     ("I would buy it again.", "I cannot recommend it.", "For {money_small} it is good enough.", "I sent it back and got another one.")),
-    (("In {year}, {town} was destroyed by fire.", "{Town} was founded in {year} by {founders}.",
-      "Until {year} there was no road to {town}."),
-     ("Within {span} its people built {built}.", "Trade in {goods} made it rich.", "Its harbor could take {number} ships."),
-     ("In the war of {year} it changed hands three times.", "Then {founders} left, and the town grew poor.",
-      "When {goods} became cheap, many moved away."),
-     ("Only {built} is left of that time.", "Today {number} people live there.", "Every year in {month} a festival recalls these days.")),
-    (("Hi {friend}, thank you for looking after {pet} while we are away.", "Hello {friend}, we are back on {day}.",
-      "Dear {friend}, here is what you need to know about {pet}."),
-     ("The food is {spot}; please give only half a cup {often}.", "The key is {spot}.", "Fresh water is needed {often}."),
-     ("If anything happens, call the vet, whose number is {spot}.", "The plants need water {often} as well.",
-      "Please do not open the window in the {room}."),
-     ("Help yourself to anything in the fridge.", "We will bring you {goods} from {land}.", "A parcel may come on {day}.")),
-    (("A study with {number} people has looked at {habit}.", "Does {habit} make us healthier? Researchers in {town} wanted to know.",
-      "For {span}, {number} people took part in a test of {habit}."),
-     ("Half of them kept to {habit}, the others did not.", "All of them kept a diary.", "They were examined every {span_short}."),
-     ("The first group {effect} more often.", "No difference was found between men and women.", "{Percent} percent gave up early."),
-     ("The authors warn that the group was small.", "The results appear in {month}.", "A larger study is to follow.")),
-    (("Astronomers have found {body} that {orbit}.", "With a new telescope in {land}, {body} has been seen that {orbit}."),
-     ("It is {number} light years away.", "It is {number} times as heavy as the Earth.", "Its surface is hotter than molten lead."),
-     ("It was found by chance, on pictures from {year}.", "A student noticed it first.", "The observations took {span}."),
-     ("A probe could reach it in {span}.", "Whether there is water is not known.", "Others doubt the result.")),
-    (("{Animals} {behave}.", "For a long time nobody knew how {animals} {manage}.", "Researchers have watched how {animals} {manage}."),
-     ("In spring they {act}, and in autumn they {act}.", "When danger is near, they {act}.", "The young ones {act} from the first day on."),
-     ("A group of {number} animals was observed for {span}.", "Tiny transmitters showed that they travel up to {distance} a day.",
-      "Where there is little food, they {act}."),
-     ("Today they are rare, because {threat}.", "Farmers are glad of them, since they {use}.",
-      "In {town} a reserve has been set up for them.",
-      "Scientists hope to learn more from them.")),
-    (("{Person} grew up in {town}, where {parents}.", "{Person} was born in {town} as the youngest of five children."),
-     ("At the age of {age} {they} left school and worked in a {workplace}.", "After school {they} trained as a {trade}.",
-      "A teacher noticed {their} talent and lent {them} books."),
-     ("{They} became known for {fame}.", "In {year} {they} received a prize for {fame}.", "{Their} first attempts failed."),
-     ("Today a street in {town} bears {their} name.", "{Their} notebooks are kept in {town}.",
-      "{They} went on working until {their} death in {year}.")),
-    (("{Plant} comes from {land} and has been grown for {number} years.", "{Plant} grows well even on poor soil.",
-      "More and more gardeners plant {plant_}."),
-     ("It needs much light and little water.", "It is sown {when} and harvested {span} later.", "It does not like {weather}."),
-     ("It can be eaten raw, cooked or dried.", "In {land} it is used against {ill}.", "Its leaves are fed to cattle."),
-     ("The world's largest harvest comes from {land}.", "Prices have doubled within {span}.",
-      "A disease threatens the harvest in {land}.")),
-    (("Police in {town} are looking for {lost}.", "A man from {town} has found {lost} in his {room}.",
-      "{Lost_} turned up in {town} {night}."),
-     ("It had been missing for {span}.", "How it got there is not known.", "It is worth about {money}."),
-     ("A neighbor had heard noises at {hour}.", "It was hidden behind a wall.", "At first nobody noticed."),
-     ("Anyone who knows more should call the police.", "The owner was moved to tears.", "It will be shown in a museum {when}.")),
-    (("The town council of {town} decided {night} to {decide}.", "From {month} on, {town} will {decide}."),
-     ("The plan costs {money} and will take {span}.", "Citizens had asked for this for years.", "Most of the money comes from the state."),
-     ("Shop owners fear that fewer customers will come.", "Critics would rather {decide}.",
-      "In a survey, {percent} percent were in favor."),
-     ("Work begins in {month}.", "The council meets again on {day}.", "The first results are expected in {month}.")),
-    (("{Team} won {score} against {town} on {day}.", "{Team} lost {score} in {town} on {day}, after a strong first half."),
-     ("{Number} people watched the game in {weather}.", "The decisive point came in the last minute.", "The captain was hurt early on."),
-     ("The coach praised the {line}.", "The coach was not satisfied: the {line} had slept.", "The referee showed two red cards."),
-     ("The next game is on {day}.", "With this the team is third in the table.", "Tickets for the final are on sale from {day}.")))
-SLOTS = {
-    "when": ("on Monday", "in March", "next week", "on the first of June", "in autumn", "after Easter", "this weekend", "in two weeks",
-        "at the end of the month", "tomorrow", "in September", "next year", "before Christmas"),
-    "span": ("two weeks", "six months", "a year", "three years", "ten days", "five hours", "a decade", "eighteen months", "forty days"),
-    "money": ("two million dollars", "9,000 euros", "about 40,000 pounds", "half a million", "300 dollars", "12 million", "75,000 dollars"),
-    "hour": ("six in the evening", "eight", "half past seven", "nine o'clock", "midnight", "ten", "five in the morning"),
-    "town": ("Bergen", "a small town in Ohio", "Porto", "Nairobi", "a village in the Alps", "Kyoto", "Leeds", "Lima", "Riverton",
-        "Adelaide", "Ghent", "Halifax", "Pune", "a suburb of Chicago", "Galway", "Tartu"),
-    "piece": ("motor", "battery", "hinge", "sensor", "filter", "wheel", "window", "pipe", "switch", "antenna"),
-    "weather": ("heavy rain", "strong wind", "great heat", "frost", "snow", "fog"),
-    "number": ("twelve", "300", "about 5,000", "forty", "more than 2,000", "seventy-five", "11,000", "eight hundred", "a dozen", "650"),
-    "room": ("meeting room", "kitchen", "garage", "cellar", "hall", "attic", "storeroom", "classroom", "shed"),
-    "day": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-    "animals": ("wolves", "ravens", "sea turtles", "ants", "beavers", "storks", "octopuses", "elephants", "bats", "eels", "seals", "moles",
-        "hares", "cranes", "dragonflies", "salmon", "squirrels", "penguins"),
-    "behave": ("are cleverer than people thought", "live in large families", "can find their way over long distances",
-        "warn each other of enemies", "have come back to the valley", "need surprisingly little sleep"),
-    "manage": ("find their food", "survive the winter", "talk to each other", "raise their young", "choose where to live",
-        "find their way home"),
-    "act": ("move south", "build new nests", "hide in holes", "stay close together", "live on seeds and roots", "hunt at night",
-        "call loudly", "dive for minutes", "change their color", "store food", "follow the oldest of the group", "sleep most of the day"),
-    "distance": ("two miles", "sixty kilometers", "a hundred meters", "thirty miles"),
-    "threat": ("rivers have been straightened", "forests were cut down", "pesticides kill their food", "ships disturb them",
-        "winters have become too warm", "they were hunted for their fur"),
-    "use": ("eat mice", "loosen the soil", "carry seeds", "keep pests away", "clean the water"),
-    "percent": ("four", "six", "eight", "eleven", "fifteen", "thirty", "sixty", "eighty"),
-    "money_small": ("ten dollars", "two euros for the cloakroom", "the fare", "four pounds"),
-    "person": ("Anna Lind", "Jorge Silva", "Mary Okafor", "Henrik Dahl", "Ruth Abrams", "Kenji Mori", "Elsa Brandt", "Samuel Reed"),
-    "parents": ("the family ran an inn", "both parents worked in a mill", "there was no school", "winters were long",
-        "the father was a ferryman"),
-    "they": ("she", "he"),
-    "their": ("her", "his"),
-    "them": ("her", "him"),
-    "age": ("twelve", "fourteen", "sixteen", "nineteen"),
-    "year": ("1886", "1912", "1934", "1951", "1968", "1979", "1994", "2008"),
-    "workplace": ("bakery", "print shop", "shipyard", "pharmacy", "quarry", "laundry", "bank"),
-    "trade": ("weaver", "teacher", "plumber", "photographer", "nurse", "baker", "surveyor"),
-    "fame": ("drawings of insects", "a new kind of loom", "songs about the sea", "maps of the coast", "a cure for sheep", "short plays",
-        "photographs of workers", "a collection of fairy tales", "pocket dictionaries"),
-    "plant": ("quinoa", "hemp", "saffron", "the sunflower", "flax", "ginger", "the fig tree", "buckwheat", "rhubarb", "lavender",
-        "the chickpea"),
-    "plant_": ("quinoa", "hemp", "saffron", "sunflowers", "fig trees", "buckwheat", "rhubarb", "lavender", "chickpeas"),
-    "land": ("Peru", "northern India", "Turkey", "Ethiopia", "southern China", "Spain", "Mexico", "Persia"),
-    "ill": ("coughs", "fever", "headaches", "sleeplessness", "sore throats"),
-    "lost": ("a stolen violin", "a missing parrot", "a bronze statue", "a box of love letters", "a medieval coin", "a painting of a harbor",
-        "a runaway cow", "a wedding dress", "a racing bicycle"),
-    "lost_": ("a stolen violin", "a missing parrot", "a bronze statue", "a box of love letters", "a runaway cow", "a silver cup"),
-    "decide": ("close the center to cars", "plant 500 trees", "build a new school", "raise the parking fees", "ban loud fireworks",
-        "light the park at night", "give each household a rain barrel", "sell the old barracks", "make buses free for children",
-        "turn the quarry into a lake"),
-    "month": ("January", "February", "March", "April", "May", "June", "July", "August", "October", "November"),
-    "team": ("the girls' team", "the Falcons", "the home team", "the veterans", "the Rovers", "the national team"),
-    "score": ("3:1", "2:0", "five to four", "by two points", "78 to 66", "by a single goal"),
-    "line": ("defense", "goalkeeper", "young players", "bench", "midfield"),
-    "firm": ("a shoe factory", "the shipyard", "an airline", "a maker of toys", "the brewery", "a steel mill", "a software company",
-        "a paper mill", "a chain of bakeries", "a car maker", "a furniture company", "a publishing house"),
-    "deal": ("will be sold to a rival", "has bought an old rival", "is building a second plant", "is moving abroad",
-        "is going to close in {month}", "has stopped making {goods}"),
-    "deal_": ("will be sold", "is moving to {land}", "will close in {month}", "is going to hire", "will make {goods} from {month} on"),
-    "verdict": ("a disaster", "good news", "a surprise", "a step in the right direction", "a mistake"),
-    "goods": ("shoes", "toys", "glass", "tea", "wool", "beer", "bicycles", "carpets", "silver", "chocolate", "wine", "candles"),
-    "night": ("on Tuesday night", "last week", "yesterday", "in {month}", "two days ago", "over the weekend", "this morning"),
-    "dish": ("goulash", "paella", "risotto", "borscht", "ratatouille", "pea soup", "apple strudel", "fish pie", "onion tart", "lentil stew",
-        "potato salad", "ramen"),
-    "feast": ("Sundays", "weddings", "New Year's Day", "market days", "cold evenings"),
-    "food": ("rice", "cabbage", "beans", "lamb", "butter", "flour", "tomatoes", "potatoes", "cream", "carrots", "fish", "mushrooms",
-        "lentils", "garlic", "noodles", "peppers"),
-    "spice": ("cinnamon", "pepper", "thyme", "ginger", "mint", "mustard", "vinegar", "nutmeg"),
-    "span_short": ("an hour", "two hours", "half a day", "twenty minutes", "a week", "four days"),
-    "product": ("a vacuum cleaner", "a tent", "a pair of boots", "an electric kettle", "a backpack", "a garden hose", "a sewing machine",
-        "a folding bed", "a lawn mower"),
-    "product_": ("lamp", "blender", "watch", "jacket", "drill", "tent", "speaker", "scale", "helmet"),
-    "founders": ("monks", "merchants", "fishermen", "miners", "Norman knights", "salt traders", "settlers"),
-    "built": ("a cathedral", "a new wall", "the old mill", "two bridges", "a canal", "a tower", "a hospital"),
-    "friend": ("Laura", "Tom", "Priya", "Mark", "Mrs. Jensen", "Ali", "Sophie"),
-    "pet": ("the hamster", "our dog", "the parrot", "the goldfish", "both rabbits", "the old horse", "our chickens"),
-    "spot": ("under the sink", "on the kitchen table", "behind the flowerpot", "in the blue box", "next to the door", "on the fridge"),
-    "often": ("twice a day", "every morning", "once a week", "every other day", "in the evening"),
-    "habit": ("walking to work", "an afternoon nap", "eating nuts", "a cold shower in the morning", "reading on paper",
-        "singing in a choir", "a day without meat", "gardening"),
-    "effect": ("felt rested", "caught a cold", "remembered what they had learnt", "was in a good mood", "reported headaches"),
-    "body": ("a planet", "a small moon", "a comet", "a pair of stars", "a ring of dust"),
-    "orbit": ("circles its star in three days", "is made of iron", "has no sun of its own", "spins backwards",
-        "comes close to the Earth every eighty years"),
-}
-
 CODING = (
     "Write a Python function that {job}.", "Write a Python function that {job}.", "Write a Python function that {job}.",
     "Write a function in Python that {job}.", "Write a Python function that {job} and explain how it works.",
@@ -444,30 +282,18 @@ LISTS = {
     "hero": HERO, "beast": BEAST, "deed": DEED, "deed_ing": DEED_ING, "place": PLACE, "genre": GENRE, "object": OBJECT, "wonder": WONDER,
     "moral": MORAL, "title": TITLE, "why": WHY, "pair": PAIR, "concept": CONCEPT, "audience": AUDIENCE, "plan": PLAN, "pair_or": PAIR_OR,
     "job": JOB, "name": NAME, "signature": SIGNATURE, "model": MODEL, "method": METHOD, "cls": CLS, "howto": HOWTO, "program": PROGRAM,
-    "query": QUERY, "pattern": PATTERN} | SLOTS
-
-
-def whole_text(rng: random.Random) -> str:
-    """A text to be summed up: of one of `TEXT`, one or two sentences of each of its lines; of the first only one."""
-    first, *rest = rng.choice(TEXT)
-    return " ".join([rng.choice(first), *(sentence for line in rest for sentence in rng.sample(line, rng.choice((1, 1, 2))))])
+    "query": QUERY, "pattern": PATTERN} | WORDS
 
 
 def whole_turn(rng: random.Random) -> str:
-    """A user's turn, drawn from `rng`. A subject that comes twice is another one each time, but for a person's pronouns."""
-    kind, used = rng.choices((STORY, QUESTION, SUMMARY, CODING), (6, 7, 6, 6))[0], {}
-    gender = rng.randrange(2)
+    """A user's turn, drawn from `rng`. A subject that comes twice is another one each time."""
+    text, left = rng.choice(rng.choices((STORY, QUESTION, SUMMARY, CODING), (6, 7, 6, 6))[0]), {}
 
     def subject(name: re.Match) -> str:
-        key = name[1].lower()
-        if key in ("they", "their", "them"):
-            word = LISTS[key][gender]
-        else:
-            pick = rng.choice([word for word in LISTS[key] if word not in used.setdefault(key, [])] or LISTS[key])
-            used[key].append(pick)
-            word = pick
+        rest = left.setdefault(name[1].lower(), [*LISTS[name[1].lower()]])
+        word = rest.pop(rng.randrange(len(rest)))
         return word[0].upper() + word[1:] if name[1][0].isupper() else word
-    text = rng.choice(kind).replace("{text}", whole_text(rng))
+    text = text.replace("{text}", given_text(rng))
     while "{" in text:  # a subject may hold others
         text = re.sub(r"{(\w+)}", subject, text)
     return text
